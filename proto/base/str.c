@@ -1,0 +1,202 @@
+#include "proto/base/str.h"
+
+#include <string.h>
+
+struct str str_of(const char *cstr)
+{
+    return cstr == NULL ? STR_NULL : (struct str){cstr, strlen(cstr)};
+}
+
+struct str str_slice(struct str s, size_t from, size_t to)
+{
+    if (to > s.n)
+        to = s.n;
+    if (from > to)
+        from = to;
+    return s.p == NULL ? STR_NULL : (struct str){s.p + from, to - from};
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct str str_trim(struct str s)
+{
+    while (s.n > 0 && is_blank(s.p[0]))
+        s = (struct str){s.p + 1, s.n - 1};
+    while (s.n > 0 && is_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+bool str_eq(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+bool str_is(struct str a, const char *cstr)
+{
+    return str_eq(a, str_of(cstr));
+}
+
+static unsigned char lower(char c)
+{
+    unsigned char u = (unsigned char)c;
+    return u >= 'A' && u <= 'Z' ? (unsigned char)(u | 0x20) : u;
+}
+
+bool str_ieq(struct str a, struct str b)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++)
+        if (lower(a.p[i]) != lower(b.p[i]))
+            return false;
+    return true;
+}
+
+bool str_iis(struct str a, const char *cstr)
+{
+    return str_ieq(a, str_of(cstr));
+}
+
+bool str_starts(struct str s, struct str prefix)
+{
+    return s.n >= prefix.n && str_eq(str_slice(s, 0, prefix.n), prefix);
+}
+
+bool str_ends(struct str s, struct str suffix)
+{
+    return s.n >= suffix.n && str_eq(str_slice(s, s.n - suffix.n, s.n), suffix);
+}
+
+ptrdiff_t str_find(struct str s, struct str needle)
+{
+    if (needle.n == 0)
+        return 0;
+    if (s.n < needle.n)
+        return -1;
+    const char *at = memmem(s.p, s.n, needle.p, needle.n);
+    return at == NULL ? -1 : at - s.p;
+}
+
+bool str_contains(struct str s, struct str needle)
+{
+    return str_find(s, needle) >= 0;
+}
+
+bool str_icontains(struct str s, struct str needle)
+{
+    for (size_t i = 0; i + needle.n <= s.n; i++)
+        if (str_ieq(str_slice(s, i, i + needle.n), needle))
+            return true;
+    return needle.n == 0;
+}
+
+ptrdiff_t str_chr(struct str s, char c)
+{
+    const char *at = s.n == 0 ? NULL : memchr(s.p, c, s.n);
+    return at == NULL ? -1 : at - s.p;
+}
+
+ptrdiff_t str_rchr(struct str s, char c)
+{
+    const char *at = s.n == 0 ? NULL : memrchr(s.p, c, s.n);
+    return at == NULL ? -1 : at - s.p;
+}
+
+struct str str_split(struct str *s, char sep)
+{
+    ptrdiff_t at = str_chr(*s, sep);
+    struct str head = at < 0 ? *s : str_slice(*s, 0, (size_t)at);
+    *s = at < 0 ? STR_NULL : str_slice(*s, (size_t)at + 1, s->n);
+    return head;
+}
+
+bool str_u64(struct str s, uint64_t *ret_value)
+{
+    uint64_t v = 0;
+    if (s.n == 0)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+        if (__builtin_mul_overflow(v, (uint64_t)10, &v))
+            return false;
+        if (__builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
+            return false;
+    }
+    *ret_value = v;
+    return true;
+}
+
+bool str_i64(struct str s, int64_t *ret_value)
+{
+    bool negative = s.n > 0 && s.p[0] == '-';
+    uint64_t v;
+    if (!str_u64(str_slice(s, negative ? 1 : 0, s.n), &v))
+        return false;
+    if (v > (uint64_t)INT64_MAX)
+        return false;
+    *ret_value = negative ? -(int64_t)v : (int64_t)v;
+    return true;
+}
+
+bool str_glob(struct str pattern, struct str s)
+{
+    size_t p = 0, i = 0, star = SIZE_MAX, mark = 0;
+    while (i < s.n) {
+        if (p < pattern.n && pattern.p[p] == '*') {
+            star = p++;
+            mark = i;
+        } else if (p < pattern.n && pattern.p[p] == s.p[i]) {
+            p++;
+            i++;
+        } else if (star != SIZE_MAX) { /* let the last star take one more character */
+            p = star + 1;
+            i = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.p[p] == '*')
+        p++;
+    return p == pattern.n;
+}
+
+bool str_ct_eq(struct str a, struct str b)
+{
+    if (a.n != b.n)
+        return false;
+    unsigned char diff = 0;
+    for (size_t i = 0; i < a.n; i++)
+        diff = (unsigned char)(diff | (a.p[i] ^ b.p[i]));
+    return diff == 0;
+}
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+    unsigned m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+unsigned str_distance(struct str a, struct str b, unsigned max)
+{
+    enum { MOST = 64 };
+    unsigned row[MOST + 1];
+    if (a.n > MOST || b.n > MOST)
+        return max + 1;
+    for (unsigned j = 0; j <= b.n; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.n; i++) {
+        unsigned diagonal = row[0];
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= b.n; j++) {
+            unsigned above = row[j];
+            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (lower(a.p[i - 1]) != lower(b.p[j - 1])));
+            diagonal = above;
+        }
+    }
+    return row[b.n] > max ? max + 1 : row[b.n];
+}

@@ -1,0 +1,31 @@
+/* endpoint.h — which paths exist, in every spelling that clients use, and what is behind each
+ * Owns:     one table; an endpoint is a row (method, spellings, dialect, kind).
+ * Process:  any; pure.
+ * Memory:   none.
+ * Fails:    endpoint_find() returns NULL; endpoint_suggest() names the nearest path for the 404.
+ * Not here: what the model name leads to (shm/snapshot), answering (dataplane/reply.c). */
+#pragma once
+
+#include "proto/base/str.h"
+#include "proto/dialect/dialect.h"
+
+enum endpoint_kind {
+    ENDPOINT_CHAT,   /* chat-like: routed, translated, metered */
+    ENDPOINT_MODELS, /* GET /v1/models[/id]: answered here */
+    ENDPOINT_HELLO,  /* GET or HEAD /, HEAD /api/hello: 200, answered here */
+};
+
+struct endpoint {
+    const char *name;   /* "chat.completions": label of logs and metrics */
+    const char *method; /* "POST"; NULL: GET and HEAD */
+    const char
+        *path; /* the canonical spelling, sent upstream behind base_path without its "/v1" where base_path ends so */
+    enum dialect_id dialect; /* of the client */
+    enum endpoint_kind kind;
+};
+
+/* Collapses "/v1/v1", strips one trailing slash, ignores the query. *ret_known_path: the path exists with another method (405). */
+const struct endpoint *endpoint_find(struct str method, struct str path, bool *ret_known_path);
+const char *endpoint_suggest(struct str path); /* nearest known path, or NULL */
+/* The id behind /v1/models/; empty without. */
+struct str endpoint_model_id(struct str path);

@@ -1,0 +1,37 @@
+/* tls.h — TLS 1.2/1.3 client as a byte filter around mbedTLS
+ * Owns:     struct tls: one connection; struct tls_trust: a parsed CA bundle and the client configuration made with it.
+ * Process:  any; sans-I/O: cipher bytes in and out through bufs, no socket.
+ * Memory:   mbedTLS's heap (about 45 KB a connection); bufs are reused by the connection.
+ * Fails:    TLS_BAD with a readable reason; a wrong name, chain, time or version is never a warning. There is no switch that turns verification off.
+ * Not here: dialling, ALPN choice other than http/1.1, server side (tools/fake brings its own). */
+#pragma once
+
+#include "proto/base/buf.h"
+#include "proto/base/err.h"
+
+struct tls;
+struct tls_trust;
+
+/* pem empty: the system's bundle (SSL_CERT_FILE, then /etc/ssl/certs/ca-certificates.crt). NULL with a reason on failure. */
+struct tls_trust *tls_trust_new(struct str pem, const char **ret_why);
+void tls_trust_free(struct tls_trust **t);
+
+/* host: checked against the certificate and sent as SNI (not for IP literals). ticket: a session saved by tls_ticket() for the
+ * same host and trust, or empty. */
+struct tls *tls_new(struct tls_trust *trust, struct str host, struct str ticket);
+void tls_free(struct tls **t);
+
+enum tls_state { TLS_MORE, TLS_READY, TLS_CLOSED, TLS_BAD }; /* CLOSED: close_notify received */
+
+/* Feeds cipher bytes, drives the handshake, decrypts what it can into `plain`; cipher bytes to send are in tls_out(). */
+enum tls_state tls_feed(struct tls *t, struct str cipher, struct buf *plain);
+enum tls_state tls_start(struct tls *t);         /* produces the first flight */
+void tls_write(struct tls *t, struct str plain); /* after TLS_READY; encrypts into tls_out() */
+void tls_close(struct tls *t);                   /* close_notify into tls_out() */
+struct buf *tls_out(struct tls *t);              /* bytes for the socket; consume what was sent */
+const char *tls_reason(
+    const struct tls *t); /* of TLS_BAD: "certificate expired", "certificate is for another name", … */
+bool tls_was_resumed(const struct tls *t);
+bool tls_is_handshake_done(const struct tls *t);
+/* A session worth keeping since the last call: appends its serialised form (< 4 KiB) to out. false: none. */
+bool tls_ticket(struct tls *t, struct buf *out);

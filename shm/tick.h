@@ -1,0 +1,21 @@
+/* tick.h — what the control plane tells the workers many times a minute: weights, addresses, health, drains
+ * Owns:     the protocol of the two sides: fill the other side, store the generation with release; read a row, re-check.
+ * Process:  one writer (control plane, a new memfd per incarnation), readers everywhere.
+ * Memory:   the segment; readers copy rows out and keep no pointer into it.
+ * Fails:    a reader never waits for a writer: after 3 torn tries (a writer flat out) it takes the other side's row.
+ * Not here: computing any of it (controlplane/weights, resolver, prober). */
+#pragma once
+
+#include "shm/segment.h"
+
+int tick_create(uint64_t incarnation, struct segment *ret_seg, const char **ret_why);
+bool tick_map(int fd, struct segment *ret_seg, const char **ret_why); /* read-only */
+
+/* The side to fill, as a copy of the current one; then tick_publish(). The writer only. */
+struct tick_side *tick_begin(struct tick *t);
+void tick_publish(struct tick *t);
+
+uint64_t tick_serial(const struct tick *t);
+struct tick_target tick_read_target(const struct tick *t, uint16_t id);
+struct tick_leg tick_read_leg(const struct tick *t, uint16_t id);
+void tick_read_provider(const struct tick *t, uint16_t id, struct tick_provider *ret_row);
