@@ -38,6 +38,8 @@ void admin_pack_str(msgpack_packer *p, struct str s);
 void admin_pack_kv_str(msgpack_packer *p, const char *key, struct str value);
 void admin_pack_kv_i64(msgpack_packer *p, const char *key, int64_t value);
 void admin_pack_kv_bool(msgpack_packer *p, const char *key, bool value);
+void admin_pack_kv_f64(msgpack_packer *p, const char *key, double value);
+void admin_pack_kv_nil(msgpack_packer *p, const char *key);
 const msgpack_object *admin_get(const msgpack_object *map, const char *key); /* NULL: absent or no map */
 struct str admin_get_str(const msgpack_object *map, const char *key);        /* empty: absent or no string */
 int64_t admin_get_i64(const msgpack_object *map, const char *key, int64_t absent);
