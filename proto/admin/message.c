@@ -9,21 +9,17 @@ enum { LENGTH_BYTES = 4 };
 static uint64_t big_endian(const unsigned char *p, unsigned n)
 {
     uint64_t v = 0;
-    for (unsigned i = 0; i < n; i++)
-        v = v << 8 | p[i];
+    for (unsigned i = 0; i < n; i++) v = v << 8 | p[i];
     return v;
 }
 
 enum admin_frame admin_next(const struct buf *in, struct str *ret_payload)
 {
     struct str all = buf_view(in);
-    if (all.n < LENGTH_BYTES)
-        return ADMIN_MORE;
+    if (all.n < LENGTH_BYTES) return ADMIN_MORE;
     uint64_t n = big_endian((const unsigned char *)all.p, LENGTH_BYTES);
-    if (n == 0 || n > ADMIN_MAX_FRAME)
-        return ADMIN_BAD;
-    if (all.n < LENGTH_BYTES + n)
-        return ADMIN_MORE;
+    if (n == 0 || n > ADMIN_MAX_FRAME) return ADMIN_BAD;
+    if (all.n < LENGTH_BYTES + n) return ADMIN_MORE;
     *ret_payload = str_slice(all, LENGTH_BYTES, LENGTH_BYTES + n);
     return ADMIN_WHOLE;
 }
@@ -41,11 +37,9 @@ struct token {
 
 static struct token sized(struct str s, unsigned length_bytes, uint64_t per_child, bool is_container)
 {
-    if (s.n < 1 + (size_t)length_bytes)
-        return (struct token){0};
+    if (s.n < 1 + (size_t)length_bytes) return (struct token){0};
     uint64_t n = big_endian((const unsigned char *)s.p + 1, length_bytes);
-    if (n > s.n)
-        return (struct token){0};
+    if (n > s.n) return (struct token){0};
     return (struct token){.skip = 1 + length_bytes + (is_container ? 0 : (size_t)n),
                           .children = is_container ? n * per_child : 0,
                           .known = true};
@@ -54,14 +48,10 @@ static struct token sized(struct str s, unsigned length_bytes, uint64_t per_chil
 static struct token token_at(struct str s)
 {
     unsigned char c = (unsigned char)s.p[0];
-    if (c <= 0x7f || c >= 0xe0)
-        return (struct token){1, 0, true}; /* fixint */
-    if (c <= 0x8f)
-        return (struct token){1, 2u * (c & 0x0fu), true}; /* fixmap */
-    if (c <= 0x9f)
-        return (struct token){1, c & 0x0fu, true}; /* fixarray */
-    if (c <= 0xbf)
-        return (struct token){1u + (c & 0x1fu), 0, true}; /* fixstr */
+    if (c <= 0x7f || c >= 0xe0) return (struct token){1, 0, true};   /* fixint */
+    if (c <= 0x8f) return (struct token){1, 2u * (c & 0x0fu), true}; /* fixmap */
+    if (c <= 0x9f) return (struct token){1, c & 0x0fu, true};        /* fixarray */
+    if (c <= 0xbf) return (struct token){1u + (c & 0x1fu), 0, true}; /* fixstr */
     switch (c) {
     case 0xc0:
     case 0xc2:
@@ -97,21 +87,16 @@ bool admin_check(struct str payload)
     struct str rest = payload;
     while (true) {
         while (open[depth] == 0) {
-            if (depth == 0)
-                return rest.n == 0; /* exactly one value */
+            if (depth == 0) return rest.n == 0; /* exactly one value */
             depth--;
         }
-        if (rest.n == 0)
-            return false;
+        if (rest.n == 0) return false;
         struct token t = token_at(rest);
-        if (!t.known || t.skip > rest.n || t.children > rest.n - t.skip)
-            return false;
+        if (!t.known || t.skip > rest.n || t.children > rest.n - t.skip) return false;
         rest = str_slice(rest, t.skip, rest.n);
         open[depth]--;
-        if (t.children == 0)
-            continue;
-        if (++depth == ADMIN_MAX_DEPTH)
-            return false;
+        if (t.children == 0) continue;
+        if (++depth == ADMIN_MAX_DEPTH) return false;
         open[depth] = t.children;
     }
 }
@@ -140,16 +125,14 @@ bool admin_end(struct admin_out *o)
         return false;
     }
     char *length = o->out->p + o->out->head + o->mark;
-    for (unsigned i = 0; i < LENGTH_BYTES; i++)
-        length[i] = (char)(n >> (8 * (LENGTH_BYTES - 1 - i)) & 0xff);
+    for (unsigned i = 0; i < LENGTH_BYTES; i++) length[i] = (char)(n >> (8 * (LENGTH_BYTES - 1 - i)) & 0xff);
     return true;
 }
 
 void admin_pack_str(msgpack_packer *p, struct str s)
 {
     msgpack_pack_str(p, s.n);
-    if (s.n > 0)
-        msgpack_pack_str_body(p, s.p, s.n);
+    if (s.n > 0) msgpack_pack_str_body(p, s.p, s.n);
 }
 
 void admin_pack_kv_str(msgpack_packer *p, const char *key, struct str value)
@@ -194,12 +177,10 @@ static struct str text_of(const msgpack_object *o)
 
 const msgpack_object *admin_get(const msgpack_object *map, const char *key)
 {
-    if (map == NULL || map->type != MSGPACK_OBJECT_MAP)
-        return NULL;
+    if (map == NULL || map->type != MSGPACK_OBJECT_MAP) return NULL;
     for (uint32_t i = 0; i < map->via.map.size; i++) {
         const msgpack_object_kv *kv = &map->via.map.ptr[i];
-        if (kv->key.type == MSGPACK_OBJECT_STR && str_is(text_of(&kv->key), key))
-            return &kv->val;
+        if (kv->key.type == MSGPACK_OBJECT_STR && str_is(text_of(&kv->key), key)) return &kv->val;
     }
     return NULL;
 }
@@ -247,8 +228,7 @@ void admin_to_json(const msgpack_object *o, struct buf *out)
     case MSGPACK_OBJECT_ARRAY:
         buf_addc(out, '[');
         for (uint32_t i = 0; i < o->via.array.size; i++) {
-            if (i > 0)
-                buf_addc(out, ',');
+            if (i > 0) buf_addc(out, ',');
             admin_to_json(&o->via.array.ptr[i], out);
         }
         buf_addc(out, ']');
@@ -256,8 +236,7 @@ void admin_to_json(const msgpack_object *o, struct buf *out)
     case MSGPACK_OBJECT_MAP:
         buf_addc(out, '{');
         for (uint32_t i = 0; i < o->via.map.size; i++) {
-            if (i > 0)
-                buf_addc(out, ',');
+            if (i > 0) buf_addc(out, ',');
             buf_add_json_str(out, text_of(&o->via.map.ptr[i].key));
             buf_addc(out, ':');
             admin_to_json(&o->via.map.ptr[i].val, out);

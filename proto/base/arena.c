@@ -32,8 +32,7 @@ static void free_from(struct arena_block *b)
 void arena_reset(struct arena *a)
 {
     a->used = 0;
-    if (a->first == NULL)
-        return;
+    if (a->first == NULL) return;
 #ifdef WEIR_ARENA_MALLOC
     arena_fini(a);
 #else
@@ -73,8 +72,7 @@ void *arena_alloc(struct arena *a, size_t n)
     const size_t align = alignof(max_align_t);
     size_t room = (n + align - 1) & ~(align - 1);
     struct arena_block *b = a->last;
-    if (b == NULL || b->cap - b->used < room)
-        b = add_block(a, room > a->block_bytes ? room : a->block_bytes);
+    if (b == NULL || b->cap - b->used < room) b = add_block(a, room > a->block_bytes ? room : a->block_bytes);
     void *p = b->bytes + b->used;
     b->used += room;
     return p;
@@ -89,8 +87,7 @@ void *arena_zalloc(struct arena *a, size_t n)
 struct str arena_copy(struct arena *a, struct str s)
 {
     char *p = arena_alloc(a, s.n + 1);
-    if (s.n > 0)
-        memcpy(p, s.p, s.n);
+    if (s.n > 0) memcpy(p, s.p, s.n);
     p[s.n] = '\0';
     return (struct str){p, s.n};
 }
@@ -102,8 +99,7 @@ struct str arena_printf(struct arena *a, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(small, sizeof small, format, args);
     va_end(args);
-    if (n < (int)sizeof small)
-        return arena_copy(a, (struct str){small, (size_t)(n < 0 ? 0 : n)});
+    if (n < (int)sizeof small) return arena_copy(a, (struct str){small, (size_t)(n < 0 ? 0 : n)});
     char *p = arena_alloc(a, (size_t)n + 1);
     va_start(args, format);
     vsnprintf(p, (size_t)n + 1, format, args);

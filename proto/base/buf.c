@@ -27,8 +27,7 @@ void buf_clear(struct buf *b)
 
 void buf_shrink(struct buf *b, size_t keep_bytes)
 {
-    if (buf_len(b) == 0 && b->cap > keep_bytes)
-        buf_fini(b);
+    if (buf_len(b) == 0 && b->cap > keep_bytes) buf_fini(b);
 }
 
 struct str buf_view(const struct buf *b)
@@ -43,15 +42,13 @@ size_t buf_len(const struct buf *b)
 
 char *buf_reserve(struct buf *b, size_t n)
 {
-    if (b->cap - b->len >= n && b->p != NULL)
-        return b->p + b->len;
+    if (b->cap - b->len >= n && b->p != NULL) return b->p + b->len;
     size_t used = b->len - b->head;
     if (b->head > 0) { /* moving the content to the front may be enough, and costs less than growing */
         memmove(b->p, b->p + b->head, used);
         b->head = 0;
         b->len = used;
-        if (b->cap - used >= n)
-            return b->p + used;
+        if (b->cap - used >= n) return b->p + used;
     }
     size_t cap = b->cap < FIRST_BYTES ? FIRST_BYTES : b->cap;
     while (cap - used < n) {
@@ -73,8 +70,7 @@ void buf_consume(struct buf *b, size_t n)
 {
     assert(n <= buf_len(b));
     b->head += n;
-    if (b->head == b->len)
-        buf_clear(b);
+    if (b->head == b->len) buf_clear(b);
 }
 
 void buf_truncate(struct buf *b, size_t n)
@@ -85,8 +81,7 @@ void buf_truncate(struct buf *b, size_t n)
 
 void buf_add(struct buf *b, struct str s)
 {
-    if (s.n == 0)
-        return;
+    if (s.n == 0) return;
     memcpy(buf_reserve(b, s.n), s.p, s.n);
     b->len += s.n;
 }
@@ -116,8 +111,7 @@ void buf_addv(struct buf *b, const char *format, va_list args)
     va_copy(again, args);
     int n = vsnprintf(buf_reserve(b, 128), 128, format, args);
     assert(n >= 0); /* only a broken format string gets here */
-    if (n >= 128)
-        vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
+    if (n >= 128) vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
     va_end(again);
     b->len += (size_t)n;
 }
@@ -135,8 +129,7 @@ void buf_add_u64(struct buf *b, uint64_t v)
 
 void buf_add_i64(struct buf *b, int64_t v)
 {
-    if (v < 0)
-        buf_addc(b, '-');
+    if (v < 0) buf_addc(b, '-');
     buf_add_u64(b, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
@@ -149,15 +142,11 @@ static size_t utf8_length(struct str s)
                   : (u[0] & 0xF0) == 0xE0        ? 3
                   : u[0] >= 0xF0 && u[0] <= 0xF4 ? 4
                                                  : 0;
-    if (need == 0 || need > s.n)
-        return 0;
+    if (need == 0 || need > s.n) return 0;
     for (size_t i = 1; i < need; i++)
-        if ((u[i] & 0xC0) != 0x80)
-            return 0;
-    if ((u[0] == 0xE0 && u[1] < 0xA0) || (u[0] == 0xED && u[1] > 0x9F))
-        return 0; /* overlong; surrogate */
-    if ((u[0] == 0xF0 && u[1] < 0x90) || (u[0] == 0xF4 && u[1] > 0x8F))
-        return 0; /* overlong; beyond U+10FFFF */
+        if ((u[i] & 0xC0) != 0x80) return 0;
+    if ((u[0] == 0xE0 && u[1] < 0xA0) || (u[0] == 0xED && u[1] > 0x9F)) return 0; /* overlong; surrogate */
+    if ((u[0] == 0xF0 && u[1] < 0x90) || (u[0] == 0xF4 && u[1] > 0x8F)) return 0; /* overlong; beyond U+10FFFF */
     return need;
 }
 

@@ -45,7 +45,6 @@ const char *err_word(enum weir_err e)
 enum weir_err err_of_word(const char *word)
 {
     for (int e = 0; e < WEIR_ERR_COUNT; e++)
-        if (strcasecmp(word, rows[e].name) == 0)
-            return (enum weir_err)e;
+        if (strcasecmp(word, rows[e].name) == 0) return (enum weir_err)e;
     return WEIR_INTERNAL;
 }

@@ -43,8 +43,7 @@ static inline void list_push_front(struct list *head, struct list *link)
 
 static inline void list_remove(struct list *link)
 {
-    if (link->next == NULL)
-        return;
+    if (link->next == NULL) return;
     link->prev->next = link->next;
     link->next->prev = link->prev;
     link->prev = link->next = NULL;

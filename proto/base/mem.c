@@ -6,8 +6,7 @@
 
 static void *must(void *p, size_t n)
 {
-    if (p != NULL)
-        return p;
+    if (p != NULL) return p;
     fprintf(stderr, "weir: out of memory (%zu bytes)\n", n);
     abort();
 }

@@ -9,10 +9,8 @@ struct str str_of(const char *cstr)
 
 struct str str_slice(struct str s, size_t from, size_t to)
 {
-    if (to > s.n)
-        to = s.n;
-    if (from > to)
-        from = to;
+    if (to > s.n) to = s.n;
+    if (from > to) from = to;
     return s.p == NULL ? STR_NULL : (struct str){s.p + from, to - from};
 }
 
@@ -23,10 +21,8 @@ static bool is_blank(char c)
 
 struct str str_trim(struct str s)
 {
-    while (s.n > 0 && is_blank(s.p[0]))
-        s = (struct str){s.p + 1, s.n - 1};
-    while (s.n > 0 && is_blank(s.p[s.n - 1]))
-        s.n--;
+    while (s.n > 0 && is_blank(s.p[0])) s = (struct str){s.p + 1, s.n - 1};
+    while (s.n > 0 && is_blank(s.p[s.n - 1])) s.n--;
     return s;
 }
 
@@ -48,11 +44,9 @@ static unsigned char lower(char c)
 
 bool str_ieq(struct str a, struct str b)
 {
-    if (a.n != b.n)
-        return false;
+    if (a.n != b.n) return false;
     for (size_t i = 0; i < a.n; i++)
-        if (lower(a.p[i]) != lower(b.p[i]))
-            return false;
+        if (lower(a.p[i]) != lower(b.p[i])) return false;
     return true;
 }
 
@@ -73,10 +67,8 @@ bool str_ends(struct str s, struct str suffix)
 
 ptrdiff_t str_find(struct str s, struct str needle)
 {
-    if (needle.n == 0)
-        return 0;
-    if (s.n < needle.n)
-        return -1;
+    if (needle.n == 0) return 0;
+    if (s.n < needle.n) return -1;
     const char *at = memmem(s.p, s.n, needle.p, needle.n);
     return at == NULL ? -1 : at - s.p;
 }
@@ -89,8 +81,7 @@ bool str_contains(struct str s, struct str needle)
 bool str_icontains(struct str s, struct str needle)
 {
     for (size_t i = 0; i + needle.n <= s.n; i++)
-        if (str_ieq(str_slice(s, i, i + needle.n), needle))
-            return true;
+        if (str_ieq(str_slice(s, i, i + needle.n), needle)) return true;
     return needle.n == 0;
 }
 
@@ -117,15 +108,11 @@ struct str str_split(struct str *s, char sep)
 bool str_u64(struct str s, uint64_t *ret_value)
 {
     uint64_t v = 0;
-    if (s.n == 0)
-        return false;
+    if (s.n == 0) return false;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-        if (__builtin_mul_overflow(v, (uint64_t)10, &v))
-            return false;
-        if (__builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
-            return false;
+        if (s.p[i] < '0' || s.p[i] > '9') return false;
+        if (__builtin_mul_overflow(v, (uint64_t)10, &v)) return false;
+        if (__builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v)) return false;
     }
     *ret_value = v;
     return true;
@@ -135,10 +122,8 @@ bool str_i64(struct str s, int64_t *ret_value)
 {
     bool negative = s.n > 0 && s.p[0] == '-';
     uint64_t v;
-    if (!str_u64(str_slice(s, negative ? 1 : 0, s.n), &v))
-        return false;
-    if (v > (uint64_t)INT64_MAX)
-        return false;
+    if (!str_u64(str_slice(s, negative ? 1 : 0, s.n), &v)) return false;
+    if (v > (uint64_t)INT64_MAX) return false;
     *ret_value = negative ? -(int64_t)v : (int64_t)v;
     return true;
 }
@@ -160,18 +145,15 @@ bool str_glob(struct str pattern, struct str s)
             return false;
         }
     }
-    while (p < pattern.n && pattern.p[p] == '*')
-        p++;
+    while (p < pattern.n && pattern.p[p] == '*') p++;
     return p == pattern.n;
 }
 
 bool str_ct_eq(struct str a, struct str b)
 {
-    if (a.n != b.n)
-        return false;
+    if (a.n != b.n) return false;
     unsigned char diff = 0;
-    for (size_t i = 0; i < a.n; i++)
-        diff = (unsigned char)(diff | (a.p[i] ^ b.p[i]));
+    for (size_t i = 0; i < a.n; i++) diff = (unsigned char)(diff | (a.p[i] ^ b.p[i]));
     return diff == 0;
 }
 
@@ -185,10 +167,8 @@ unsigned str_distance(struct str a, struct str b, unsigned max)
 {
     enum { MOST = 64 };
     unsigned row[MOST + 1];
-    if (a.n > MOST || b.n > MOST)
-        return max + 1;
-    for (unsigned j = 0; j <= b.n; j++)
-        row[j] = j;
+    if (a.n > MOST || b.n > MOST) return max + 1;
+    for (unsigned j = 0; j <= b.n; j++) row[j] = j;
     for (size_t i = 1; i <= a.n; i++) {
         unsigned diagonal = row[0];
         row[0] = (unsigned)i;

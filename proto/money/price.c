@@ -16,8 +16,7 @@ enum { PPM_ONE = 1000000 };
 
 static u128 amount(int64_t count)
 {
-    if (count < 0)
-        return 0;
+    if (count < 0) return 0;
     return (u128)(count > USAGE_MAX ? USAGE_MAX : count);
 }
 
@@ -76,10 +75,8 @@ static bool has_tier_above(const struct price_row *row, int64_t in_total)
 /* Adds count x rate; false when there is something to pay and no rate. */
 static bool add(u128 *sum, u128 count, int64_t rate, unsigned scale)
 {
-    if (count == 0)
-        return true;
-    if (rate < 0)
-        return false;
+    if (count == 0) return true;
+    if (rate < 0) return false;
     u128 scaled_rate = (u128)(uint64_t)rate * scale;
     *sum += count * scaled_rate;
     return true;
@@ -127,8 +124,7 @@ static u128 service_tier_ppm(const struct price_row *row, uint8_t tier)
 
 bool price_cost(const struct price_row *row, const struct usage *u, int64_t *ret_nanousd)
 {
-    if (row == NULL || (!row->known && !row->free))
-        return false;
+    if (row == NULL || (!row->known && !row->free)) return false;
     if (row->free) {
         *ret_nanousd = 0;
         return true;
@@ -136,10 +132,8 @@ bool price_cost(const struct price_row *row, const struct usage *u, int64_t *ret
     const struct price_rates *rates = has_tier_above(row, usage_in_total(u)) ? &row->tier : &row->base;
     struct resolved r = resolve(rates, &row->base);
     u128 sum = 0;
-    if (!is_priced_otherwise(row) && !add_tokens(&sum, &r, u))
-        return false;
-    if (!add(&sum, amount(u->web_searches), row->per_web_search_picousd, SCALE))
-        return false;
+    if (!is_priced_otherwise(row) && !add_tokens(&sum, &r, u)) return false;
+    if (!add(&sum, amount(u->web_searches), row->per_web_search_picousd, SCALE)) return false;
     add(&sum, amount(u->requests), or_else(row->per_request_picousd, 0), SCALE);
     add(&sum, amount(u->units), or_else(row->per_unit_picousd, 0), SCALE);
     add(&sum, amount(u->milliseconds), or_else(row->per_second_picousd, 0), 1);
@@ -168,18 +162,15 @@ static void dearest(const struct resolved *r, u128 *in, u128 *out)
 
 bool price_upper_bound(const struct price_row *row, int64_t input_tokens, int64_t output_tokens, int64_t *ret_nanousd)
 {
-    if (row == NULL || (!row->known && !row->free))
-        return false;
+    if (row == NULL || (!row->known && !row->free)) return false;
     if (row->free) {
         *ret_nanousd = 0;
         return true;
     }
-    if (row->per_second_picousd > 0 || row->per_unit_picousd > 0)
-        return false; /* tokens do not bound it */
+    if (row->per_second_picousd > 0 || row->per_unit_picousd > 0) return false; /* tokens do not bound it */
     bool tokens_free = is_priced_otherwise(row);
     struct resolved r = resolve(&row->base, &row->base);
-    if (!tokens_free && ((input_tokens > 0 && r.input < 0) || (output_tokens > 0 && r.output < 0)))
-        return false;
+    if (!tokens_free && ((input_tokens > 0 && r.input < 0) || (output_tokens > 0 && r.output < 0))) return false;
     u128 in = 0, out = 0;
     dearest(&r, &in, &out);
     if (has_tier_above(row, input_tokens)) {
@@ -225,30 +216,23 @@ static bool parse_fixed(const char *text, unsigned decimals, int64_t max_whole, 
 {
     int64_t whole = 0, fraction = 0;
     const char *p = text;
-    if (*p < '0' || *p > '9')
-        return false;
+    if (*p < '0' || *p > '9') return false;
     for (; *p >= '0' && *p <= '9'; p++) {
         whole = whole * 10 + (*p - '0');
-        if (whole > max_whole)
-            return false;
+        if (whole > max_whole) return false;
     }
     unsigned seen = 0;
     if (*p == '.') {
-        for (p++; *p >= '0' && *p <= '9' && seen < decimals; p++, seen++)
-            fraction = fraction * 10 + (*p - '0');
-        if (seen == 0)
-            return false;
+        for (p++; *p >= '0' && *p <= '9' && seen < decimals; p++, seen++) fraction = fraction * 10 + (*p - '0');
+        if (seen == 0) return false;
     }
-    if (*p != '\0')
-        return false;
+    if (*p != '\0') return false;
     int64_t unit = 1;
     for (unsigned i = 0; i < decimals; i++) {
         unit *= 10;
-        if (i >= seen)
-            fraction *= 10;
+        if (i >= seen) fraction *= 10;
     }
-    if (whole == max_whole && fraction > 0)
-        return false;
+    if (whole == max_whole && fraction > 0) return false;
     *ret_value = whole * unit + fraction;
     return true;
 }
@@ -269,14 +253,12 @@ enum { NANO = 1000000000 };
 static void format_fixed(uint64_t v, unsigned decimals, unsigned keep, const char *sign, char *out, unsigned out_bytes)
 {
     uint64_t unit = 1;
-    for (unsigned i = decimals; i < 9; i++)
-        unit *= 10;
+    for (unsigned i = decimals; i < 9; i++) unit *= 10;
     v = (v / unit + (v % unit >= (unit + 1) / 2 && unit > 1)) * unit;
     char fraction[10];
     snprintf(fraction, sizeof fraction, "%09u", (unsigned)(v % NANO));
     unsigned n = 9;
-    while (n > keep && fraction[n - 1] == '0')
-        n--;
+    while (n > keep && fraction[n - 1] == '0') n--;
     fraction[n] = '\0';
     snprintf(out, out_bytes, "%s%llu%s%s", sign, (unsigned long long)(v / NANO), n > 0 ? "." : "", fraction);
 }
@@ -291,8 +273,7 @@ void price_format_usd(int64_t nanousd, char *out, unsigned out_bytes)
     uint64_t v = magnitude(nanousd);
     unsigned decimals = 4;
     /* four significant digits: one decimal more for each zero behind the point */
-    for (uint64_t first = NANO / 10; decimals < 9 && v < first; first /= 10)
-        decimals++;
+    for (uint64_t first = NANO / 10; decimals < 9 && v < first; first /= 10) decimals++;
     format_fixed(v, decimals, 4, nanousd < 0 ? "-$" : "$", out, out_bytes);
 }
 

@@ -2,8 +2,7 @@
 
 static int64_t within(int64_t value)
 {
-    if (value < 0)
-        return 0;
+    if (value < 0) return 0;
     return value > USAGE_MAX ? USAGE_MAX : value;
 }
 
@@ -15,6 +14,5 @@ int64_t usage_in_total(const struct usage *u)
 void usage_set(struct usage *u, int64_t *field, int64_t value)
 {
     *field = within(value);
-    if (*field != value)
-        u->clamped = 1;
+    if (*field != value) u->clamped = 1;
 }

@@ -12,8 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         msgpack_unpacked u;
         msgpack_unpacked_init(&u);
         size_t at = 0;
-        if (msgpack_unpack_next(&u, payload.p, payload.n, &at) != MSGPACK_UNPACK_SUCCESS || at != payload.n)
-            abort();
+        if (msgpack_unpack_next(&u, payload.p, payload.n, &at) != MSGPACK_UNPACK_SUCCESS || at != payload.n) abort();
         admin_to_json(&u.data, &json);
         msgpack_unpacked_destroy(&u);
     }

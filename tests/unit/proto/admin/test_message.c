@@ -32,8 +32,7 @@ static void a_frame_survives_every_split(void **state)
         buf_add(&in, str_slice(all, 0, cut));
         enum admin_frame want = cut == all.n ? ADMIN_WHOLE : ADMIN_MORE;
         assert_int_equal(admin_next(&in, &payload), want);
-        if (want == ADMIN_WHOLE)
-            assert_true(admin_check(payload));
+        if (want == ADMIN_WHOLE) assert_true(admin_check(payload));
         buf_fini(&in);
     }
     buf_fini(&whole);

@@ -17,8 +17,7 @@ static struct price_row row_of(const char *in, const char *cached, const char *o
     struct price_row row;
     price_row_init(&row);
     assert_true(price_parse_per_million(in, &row.base.input));
-    if (cached != NULL)
-        assert_true(price_parse_per_million(cached, &row.base.cache_read));
+    if (cached != NULL) assert_true(price_parse_per_million(cached, &row.base.cache_read));
     assert_true(price_parse_per_million(out, &row.base.output));
     row.known = 1;
     return row;
@@ -227,8 +226,7 @@ static void texts(void **state)
                                       "1.2.3",
                                       "0.0000000"};
     v = -7;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_false(price_parse_per_million(bad[i], &v));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(price_parse_per_million(bad[i], &v));
     assert_false(price_parse_per_million(NULL, &v));
     assert_int_equal(v, -7);
     assert_true(price_parse_usd("0.00199", &v));
@@ -308,17 +306,14 @@ static void draw_case(struct price_row *row, struct usage *u)
     row->tier_above_tokens = draw() % 3 == 0 ? 0 : (int64_t)(draw() % 400000);
     int64_t *per[] = {&row->per_request_picousd, &row->per_web_search_picousd, &row->per_second_picousd,
                       &row->per_unit_picousd};
-    for (unsigned i = 0; i < 4; i++)
-        *per[i] = draw() % 2 == 0 ? PRICE_UNKNOWN : draw_rate();
+    for (unsigned i = 0; i < 4; i++) *per[i] = draw() % 2 == 0 ? PRICE_UNKNOWN : draw_rate();
     int32_t *ppm[] = {&row->factor_ppm, &row->batch_ppm, &row->flex_ppm, &row->priority_ppm};
     for (unsigned i = 0; i < 4; i++)
         *ppm[i] = draw() % 3 == 0 ? 1000000 : (int32_t)(draw() % (draw() % 4 == 0 ? (uint64_t)INT32_MAX : 3000000));
     *u = (struct usage){0};
     int64_t *figures = (int64_t *)u;
-    for (unsigned i = 0; i < 14; i++)
-        figures[i] = draw_count();
-    if (draw() % 2 == 0)
-        u->web_searches = 0;
+    for (unsigned i = 0; i < 14; i++) figures[i] = draw_count();
+    if (draw() % 2 == 0) u->web_searches = 0;
     u->requests = (int64_t)(draw() % 2);
     u->tier = (uint8_t)(draw() % 4);
 }
@@ -339,15 +334,12 @@ static void agrees_with_exact_fractions(void **state)
         draw_case(&row, &u);
         const int64_t *base = (const int64_t *)&row.base, *tier = (const int64_t *)&row.tier,
                       *figures = (const int64_t *)&u;
-        for (unsigned i = 0; i < 9; i++)
-            fprintf(python, "%" PRId64 " ", base[i]);
-        for (unsigned i = 0; i < 9; i++)
-            fprintf(python, "%" PRId64 " ", tier[i]);
+        for (unsigned i = 0; i < 9; i++) fprintf(python, "%" PRId64 " ", base[i]);
+        for (unsigned i = 0; i < 9; i++) fprintf(python, "%" PRId64 " ", tier[i]);
         fprintf(python, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %d %d %d %d ",
                 row.tier_above_tokens, row.per_request_picousd, row.per_web_search_picousd, row.per_second_picousd,
                 row.per_unit_picousd, row.factor_ppm, row.batch_ppm, row.flex_ppm, row.priority_ppm);
-        for (unsigned i = 0; i < 14; i++)
-            fprintf(python, "%" PRId64 " ", figures[i]);
+        for (unsigned i = 0; i < 14; i++) fprintf(python, "%" PRId64 " ", figures[i]);
         int64_t cost = -1, bound = -1;
         bool has_cost = price_cost(&row, &u, &cost);
         bool has_bound = price_upper_bound(&row, usage_in_total(&u), u.out_total, &bound);
