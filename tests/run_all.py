@@ -39,6 +39,12 @@ def tail(text, lines=30):
     return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
+def errors(text):
+    """What a compiler or linker complained of, without the command lines around it."""
+    told = [line for line in text.splitlines() if re.search(r"\berror: |undefined reference|ERROR:", line)]
+    return tail("\n".join(told) or text)
+
+
 def run(command, log, timeout_s, env=None):
     """Runs a command in its own process group, output to build/test-logs/LOG; returns (exit code, output). 124: timed out."""
     path = os.path.join(LOGS, log + ".log")
@@ -152,7 +158,7 @@ def part_build(options, env, result):
         code, output = run(["tools/build", kind], f"build-{kind}", 1800, env)
         warnings = [line for line in output.splitlines() if "warning:" in line]
         if code != 0:
-            result.fail(f"build {kind}", tail("\n".join(l for l in output.splitlines() if "error" in l) or output))
+            result.fail(f"build {kind}", errors(output))
         elif warnings:  # the release build does not stop at a warning, the tests do
             result.fail(f"build {kind}: warnings", tail("\n".join(warnings)))
         else:
@@ -200,7 +206,7 @@ def part_golden(options, env, result):
 
 def part_flow(options, env, result):
     skip_slow = " and not slow" if options.quick else ""
-    run_pytest(result, "flow", ["-n", FLOW_JOBS, "--dist=worksteal", "-m", "not serial" + skip_slow, "tests/flow"], env, 2400)
+    run_pytest(result, "flow", ["-n", FLOW_JOBS, "--dist=load", "-m", "not serial" + skip_slow, "tests/flow"], env, 2400)
     run_pytest(result, "flow-serial", ["-m", "serial" + skip_slow, "tests/flow"], env, 2400)
 
 
@@ -231,7 +237,7 @@ def fuzz_one(target, seconds, env):
 def part_fuzz(options, env, result):
     code, output = run(["tools/build", "fuzz"], "build-fuzz", 1800, env)
     if code != 0:
-        result.fail("build fuzz", tail("\n".join(l for l in output.splitlines() if "error" in l) or output))
+        result.fail("build fuzz", errors(output))
         return
     env = dict(env, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     targets = sorted(t for t in glob.glob("build/fuzz/tests/fuzz_*") if os.path.isfile(t) and os.access(t, os.X_OK))
@@ -241,7 +247,8 @@ def part_fuzz(options, env, result):
     with ThreadPoolExecutor(CORES) as pool:
         for name, code, output, runs in pool.map(lambda t: fuzz_one(t, options.fuzz_seconds, env), targets):
             if code != 0:
-                result.fail(f"fuzz {name}: exit {code}", tail(output, 40))
+                begin = max(output.find("ERROR:"), output.find("runtime error:"), 0)
+                result.fail(f"fuzz {name}: exit {code}", "\n".join(output[begin:].splitlines()[:40]))
             elif runs == 0:
                 result.fail(f"fuzz {name}: executed nothing", tail(output))
             else:
@@ -295,8 +302,8 @@ def main():
         timings.append(f"{name} {seconds:.0f} s")
         print(f"== {name}: {result.passed} ok, {result.failed} not, {result.skipped} left out, {seconds:.1f} s", flush=True)
         passed, failed, skipped = passed + result.passed, failed + result.failed, skipped + result.skipped
-        if name == "build" and result.failed:
-            print("the tree does not build: nothing more is run")
+        if name == "build" and any(failure.startswith("build debug") for failure, _ in result.failures):
+            print("there is no build to test: nothing more is run")
             break
     print("times: " + ", ".join(timings))
     if passed + failed == 0:

@@ -55,3 +55,22 @@ def test_planted_breach_is_found(tree, path, text, says):
 def test_harmless_lines_pass(tree, line):
     (tree / "shm/b.c").write_text(line + "\n")
     assert "is banned" not in run(tree).stdout
+
+
+@pytest.mark.parametrize(
+    "folder, visible, include, compiles",
+    [
+        ("dataplane", ["dataplane", "shm", "proto"], "proto/a.h", True),
+        ("dataplane", ["dataplane", "shm", "proto"], "controlplane/a.h", False),
+        ("proto", ["proto"], "shm/a.h", False),
+    ],
+)
+def test_forbidden_include_does_not_compile(tree, folder, visible, include, compiles):
+    for name in ("proto", "shm", "controlplane", "dataplane"):
+        (tree / name / "a.h").write_text("\n")
+    source = tree / folder / "b.c"
+    source.write_text(f'#include "{include}"\n')
+    view = tree / "view"
+    subprocess.run([str(CHECK.parent / "make-view"), str(tree), str(view), *visible], check=True)
+    done = subprocess.run(["gcc", "-fsyntax-only", f"-I{view}", str(source)], capture_output=True, text=True)
+    assert (done.returncode == 0) == compiles, done.stderr
