@@ -16,8 +16,8 @@ enum http1_role { HTTP1_REQUEST, HTTP1_RESPONSE };
 
 struct http1_limits {
     uint32_t line_bytes; /* request or status line: 414 / bad */
-    uint32_t head_bytes; /* whole header block: 431 / bad */
-    uint32_t headers;    /* how many */
+    uint32_t head_bytes; /* the whole head, start line and empty lines included: 431 / bad */
+    uint32_t headers;    /* how many; at most HTTP1_MAX_HEADERS */
     uint64_t body_bytes; /* Content-Length above it: 413 before any body byte; chunked: when passed. 0: no limit */
     uint32_t interim;    /* responses: how many 1xx are skipped before it is an error */
 };
@@ -41,7 +41,7 @@ struct http1_head {
     bool keep_alive; /* after this message, by version and Connection */
     bool chunked;
     bool expect_continue;
-    bool upgrade;           /* an Upgrade was asked for (request); a response 101 is HTTP1_BAD */
+    bool upgrade;           /* an Upgrade was asked for (request) and may be ignored; a response 101 is HTTP1_BAD */
     bool until_eof;         /* response body ends with the connection */
     int64_t content_length; /* -1: none given */
     unsigned n;
@@ -57,26 +57,33 @@ enum http1_event {
 };
 
 struct http1 {
+    /* private */
     llhttp_t parser;
-    llhttp_settings_t settings;
     enum http1_role role;
-    struct http1_limits limits;
-    struct http1_head head;
-    struct buf bytes;  /* the head's text, NUL-free */
-    bool head_request; /* the response answers a HEAD: no body whatever the head says */
-    /* state between feeds */
     uint8_t phase;
-    uint8_t pending;
-    uint16_t interims;
+    uint8_t pending; /* events that are known and not yet given out */
+    bool
+        head_request; /* public: set after init or reset; the response answers a HEAD: no body whatever its head says */
+    struct http1_limits limits;
+
+    /* the message under way */
+    struct http1_head head;
+    struct buf bytes;  /* the head's text; offsets below point into it */
+    uint32_t line_at;  /* where the start line begins: behind empty lines */
+    uint32_t head_raw; /* bytes of the head taken so far, line ends and all */
+    uint32_t framing;  /* bytes of chunk headers and trailers since the last body byte */
+    uint32_t interims; /* 1xx passed over */
     uint64_t body_seen;
-    struct str span;
+    struct str span;       /* body bytes of the call under way */
+    const char *span_from; /* where that call's input began */
+    struct http1_field {
+        uint32_t name_at, name_n, value_at, value_n;
+    } field[HTTP1_MAX_HEADERS + 1]; /* one more: the name that is too much is read before it is refused */
+    unsigned fields;
+    bool poke; /* llhttp was paused and may have more to say without more input */
+
     enum weir_err err;
     const char *err_text;
-    uint32_t name_off[HTTP1_MAX_HEADERS], name_n[HTTP1_MAX_HEADERS], value_off[HTTP1_MAX_HEADERS],
-        value_n[HTTP1_MAX_HEADERS];
-    uint32_t line_off, line_n;
-    unsigned header_n;
-    bool in_value;
 };
 
 void http1_init(struct http1 *h, enum http1_role role, const struct http1_limits *limits);
@@ -88,7 +95,9 @@ enum http1_event http1_feed(struct http1 *h, struct str *in, struct str *ret_bod
 /* The peer closed. HTTP1_END where the close is a proper end (until_eof body), HTTP1_MORE between messages, HTTP1_BAD otherwise. */
 enum http1_event http1_eof(struct http1 *h);
 
-const struct http1_head *http1_head(const struct http1 *h); /* until the next http1_reset() */
+/* Until the next http1_reset(). After HTTP1_BAD it holds what was read before the fault (a start line at most, or the whole head
+ * when it is the body that is refused), so that a refusal can be spoken in the right dialect. */
+const struct http1_head *http1_head(const struct http1 *h);
 enum weir_err http1_error(const struct http1 *h, const char **ret_text);
 
 struct str http1_get(const struct http1_head *head, const char *name); /* first header of that name; p NULL: absent */

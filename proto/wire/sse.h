@@ -13,19 +13,29 @@ struct sse_event {
     struct str name;   /* "event:" field; empty when absent */
     struct str data;   /* "data:" lines joined with \n */
     struct str raw;    /* all bytes of the event as received, blank line included; comments before it too */
-    bool comment_only; /* no field at all: a keep-alive */
+    bool comment_only; /* no field at all: a keep-alive, or an empty line too many */
+    bool has_data;  /* a "data:" line was there, if only an empty one; without it a client's parser drops the event */
     bool oversized; /* name and data are empty: longer than the limit; raw is cut into pieces that follow each other */
+    uint32_t data_lines;
 };
 
 struct sse {
-    struct buf in;   /* raw bytes not yet given out */
-    struct buf data; /* joined data of the event being given out */
-    size_t scanned;
+    /* private */
+    struct buf in;   /* raw bytes not yet given out, and those of the event given out last */
+    struct buf data; /* joined data of the event being given out, where it had more than one line */
+    size_t scanned;  /* bytes of `in` already looked at */
+    size_t given;    /* bytes of `in` that the last event's views point to */
     size_t limit_bytes;
-    bool started; /* a BOM at the very start is skipped */
+    bool started; /* behind the place where a BOM may stand */
+    bool has_bom; /* `in` begins with one */
     bool passing; /* inside an oversized event */
-    uint8_t spare[6];
-    uint64_t oversized;
+
+    bool at_line_start; /* the line under way has no byte yet */
+    bool after_cr;      /* the last byte was a CR whose LF may follow */
+    bool blank;         /* the line that ended last was an empty one */
+    bool lone_cr;       /* the line before it ended with a CR alone */
+
+    uint64_t oversized; /* public: events that were passed over */
 };
 
 void sse_init(struct sse *s, size_t limit_bytes);

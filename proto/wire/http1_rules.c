@@ -1,0 +1,212 @@
+#include "proto/wire/http1_rules.h"
+
+#include "proto/wire/url.h"
+
+#include <string.h>
+
+/* ---- Start lines ---- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.0" or "HTTP/1.1", letter for letter. Another well-formed version has its own error. */
+static enum weir_err read_version(struct str s, uint8_t *ret_minor, const char **ret_text)
+{
+    if (!str_starts(s, STR("HTTP/")) || s.n != 8 || !is_digit(s.p[5]) || s.p[6] != '.' || !is_digit(s.p[7])) {
+        *ret_text = "no HTTP version in the start line";
+        return WEIR_BAD_HTTP;
+    }
+    if (s.p[5] != '1' || s.p[7] > '1') {
+        *ret_text = "only HTTP/1.0 and HTTP/1.1 are spoken here";
+        return WEIR_HTTP_VERSION;
+    }
+    *ret_minor = (uint8_t)(s.p[7] - '0');
+    return WEIR_OK;
+}
+
+static enum weir_err bad(const char *text, const char **ret_text)
+{
+    *ret_text = text;
+    return WEIR_BAD_HTTP;
+}
+
+enum weir_err http1_rules_request_line(struct str line, struct http1_head *head, const char **ret_text)
+{
+    ptrdiff_t first = str_chr(line, ' ');
+    ptrdiff_t last = str_rchr(line, ' ');
+    if (first <= 0 || last <= first + 1) return bad("the request line is not: method, target, version", ret_text);
+    head->method = str_slice(line, 0, (size_t)first);
+    head->target = str_slice(line, (size_t)first + 1, (size_t)last);
+    struct str version = str_slice(line, (size_t)last + 1, line.n);
+    if (str_is(head->method, "PRI") && str_is(version, "HTTP/2.0"))
+        return bad("HTTP/2 is not spoken here, HTTP/1.1 is", ret_text);
+    enum weir_err e = read_version(version, &head->minor, ret_text);
+    if (e != WEIR_OK) return e;
+    if (str_chr(head->target, ' ') >= 0) return bad("a blank in the request target", ret_text);
+    if (str_chr(head->target, '#') >= 0) return bad("a fragment in the request target", ret_text);
+    if (str_is(head->method, "CONNECT") || str_is(head->method, "TRACE")) {
+        *ret_text = "CONNECT and TRACE are not served";
+        return WEIR_METHOD;
+    }
+    if (str_is(head->target, "*") && !str_is(head->method, "OPTIONS"))
+        return bad("the target * is for OPTIONS only", ret_text);
+    return WEIR_OK;
+}
+
+enum weir_err http1_rules_status_line(struct str line, struct http1_head *head, const char **ret_text)
+{
+    enum weir_err e = read_version(str_slice(line, 0, 8), &head->minor, ret_text);
+    if (e != WEIR_OK) return e;
+    struct str rest = str_slice(line, 8, line.n);
+    if (rest.n < 4 || rest.p[0] != ' ' || !is_digit(rest.p[1]) || !is_digit(rest.p[2]) || !is_digit(rest.p[3]) ||
+        (rest.n > 4 && rest.p[4] != ' '))
+        return bad("the status is not three digits", ret_text);
+    head->status = (uint16_t)((rest.p[1] - '0') * 100 + (rest.p[2] - '0') * 10 + (rest.p[3] - '0'));
+    head->reason = str_slice(rest, 5, rest.n);
+    if (head->status < 100) return bad("the status is below 100", ret_text);
+    return WEIR_OK;
+}
+
+/* ---- Lists in header values ---- */
+
+/* Is the token in the comma list of any header of this name? */
+static bool has_token(const struct http1_head *head, const char *name, const char *token)
+{
+    for (unsigned i = 0; i < head->n; i++) {
+        if (!str_iis(head->header[i].name, name)) continue;
+        struct str list = head->header[i].value;
+        while (list.n > 0)
+            if (str_iis(str_trim(str_split(&list, ',')), token)) return true;
+    }
+    return false;
+}
+
+static bool is_connection_safe(const struct http1_head *head)
+{
+    /* A proxy must remove what Connection names. Naming these would make it drop what the message means, or whose it is. */
+    static const char *const never[] = {"host",         "content-length", "transfer-encoding",
+                                        "content-type", "authorization",  "x-api-key",
+                                        "api-key",      "x-goog-api-key", "content-encoding"};
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+        if (has_token(head, "connection", never[i])) return false;
+    return true;
+}
+
+/* ---- Framing: RFC 9112 §6 ---- */
+
+static enum weir_err read_framing(struct http1_head *head, const char **ret_text)
+{
+    unsigned lengths = 0, codings = 0;
+    head->content_length = -1;
+    head->chunked = false;
+    for (unsigned i = 0; i < head->n; i++) {
+        struct str value = head->header[i].value;
+        if (str_iis(head->header[i].name, "content-length")) {
+            if (++lengths > 1) return bad("two Content-Length", ret_text);
+            if (!str_i64(value, &head->content_length) || head->content_length < 0 || value.p[0] == '-')
+                return bad("Content-Length is not a number", ret_text);
+        } else if (str_iis(head->header[i].name, "transfer-encoding")) {
+            if (++codings > 1) return bad("two Transfer-Encoding", ret_text);
+            if (!str_iis(value, "chunked")) return bad("Transfer-Encoding other than chunked", ret_text);
+            head->chunked = true;
+        }
+    }
+    if (lengths > 0 && codings > 0) return bad("both Content-Length and Transfer-Encoding", ret_text);
+    if (codings > 0 && head->minor == 0) return bad("Transfer-Encoding in HTTP/1.0", ret_text);
+    return WEIR_OK;
+}
+
+static bool read_keep_alive(const struct http1_head *head)
+{
+    if (has_token(head, "connection", "close")) return false;
+    return head->minor > 0 || has_token(head, "connection", "keep-alive");
+}
+
+/* ---- Requests ---- */
+
+/* RFC 9112 §3.2: exactly one Host in 1.1, at most one in 1.0, and it is nothing but host and port. */
+static enum weir_err check_host(const struct http1_head *head, struct str *ret_host, const char **ret_text)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < head->n; i++)
+        if (str_iis(head->header[i].name, "host")) {
+            *ret_host = head->header[i].value;
+            n++;
+        }
+    if (n > 1) return bad("two Host headers", ret_text);
+    if (n == 0) return head->minor == 0 ? WEIR_OK : bad("no Host header", ret_text);
+    struct str name;
+    uint16_t port;
+    const char *why;
+    if (!url_parse_authority(*ret_host, &name, &port, &why))
+        return bad("the Host header is not a host and a port", ret_text);
+    return WEIR_OK;
+}
+
+/* Takes scheme and authority off an absolute-form target; the authority must be the Host's. */
+static enum weir_err strip_authority(struct http1_head *head, struct str host, const char **ret_text)
+{
+    struct str rest = head->target;
+    uint16_t given = 80;
+    if (str_iis(str_slice(rest, 0, 8), "https://"))
+        given = 443;
+    else if (!str_iis(str_slice(rest, 0, 7), "http://"))
+        return bad("the request target is neither a path nor an http URL", ret_text);
+    rest = str_slice(rest, given == 443 ? 8 : 7, rest.n);
+    size_t end = 0;
+    while (end < rest.n && rest.p[end] != '/' && rest.p[end] != '?') end++;
+    struct str name, host_name;
+    uint16_t port, host_port;
+    const char *why;
+    if (!url_parse_authority(str_slice(rest, 0, end), &name, &port, &why))
+        return bad("the authority of the request target is not a host and a port", ret_text);
+    if (host.n > 0) {
+        if (!url_parse_authority(host, &host_name, &host_port, &why) || !str_ieq(name, host_name) ||
+            (port == 0 ? given : port) != (host_port == 0 ? given : host_port))
+            return bad("the request target names another server than Host", ret_text);
+    }
+    head->target = str_slice(rest, end, rest.n);
+    if (head->target.n == 0)
+        head->target = STR("/");
+    else if (head->target.p[0] == '?')
+        return bad("the request target has a query without a path", ret_text);
+    return WEIR_OK;
+}
+
+enum weir_err http1_rules_request(struct http1_head *head, const char **ret_text)
+{
+    struct str host = STR_NULL;
+    enum weir_err e = check_host(head, &host, ret_text);
+    if (e != WEIR_OK) return e;
+    if (head->target.p[0] != '/' && !str_is(head->target, "*")) e = strip_authority(head, host, ret_text);
+    if (e != WEIR_OK) return e;
+    ptrdiff_t mark = str_chr(head->target, '?');
+    head->path = mark < 0 ? head->target : str_slice(head->target, 0, (size_t)mark);
+    head->query = mark < 0 ? STR_NULL : str_slice(head->target, (size_t)mark + 1, head->target.n);
+    e = read_framing(head, ret_text);
+    if (e != WEIR_OK) return e;
+    if (!is_connection_safe(head)) return bad("Connection names a header that must arrive", ret_text);
+    head->keep_alive = read_keep_alive(head);
+    head->expect_continue = head->minor > 0 && has_token(head, "expect", "100-continue");
+    head->upgrade = http1_get(head, "upgrade").n > 0 && has_token(head, "connection", "upgrade");
+    return WEIR_OK;
+}
+
+/* ---- Responses ---- */
+
+enum weir_err http1_rules_response(struct http1_head *head, bool head_request, const char **ret_text)
+{
+    if (head->status == 101) return bad("the server switched protocols unasked", ret_text);
+    if (head->status / 100 == 1) { /* an interim response has no body and its head is dropped */
+        head->chunked = http1_get(head, "transfer-encoding").p != NULL;
+        return read_framing(head, ret_text);
+    }
+    enum weir_err e = read_framing(head, ret_text);
+    if (e != WEIR_OK) return e;
+    bool empty = head_request || head->status == 204 || head->status == 304;
+    head->until_eof = !empty && !head->chunked && head->content_length < 0;
+    head->keep_alive = !head->until_eof && read_keep_alive(head);
+    return WEIR_OK;
+}
