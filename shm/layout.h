@@ -269,7 +269,8 @@ struct live_key { /* WRITER: any worker */
     _Atomic uint64_t requests;
 };
 
-struct live_budget_share { /* WRITER: worker w only; truth is base + the sum of these */
+struct
+    live_budget_share { /* WRITER: worker w, and the control plane for its dead predecessor; atomic adds. Truth: base + their sum */
     _Atomic int64_t held_nanousd;
     _Atomic int64_t settled_nanousd;
 };
@@ -283,6 +284,8 @@ struct live_budget { /* one (budget or scope, window) */
     _Atomic uint64_t scope_hash;   /* 0: the budget itself, else the session or tag it is for */
     _Atomic uint32_t budget;       /* stable id; ID_NONE: cell free */
     _Atomic uint32_t state;
+    _Atomic int64_t drift_seen_nanousd;     /* what the last repair found and left alone. WRITER: control plane */
+    _Atomic int64_t committed_seen_nanousd; /* with this committed. WRITER: control plane */
     _Alignas(SHM_LINE) struct live_budget_share share[SHM_WORKERS];
 };
 
@@ -371,11 +374,13 @@ struct slot_hold {
     int64_t nanousd;
 };
 
-enum slot_state { SLOT_FREE, SLOT_OPEN, SLOT_CLOSED }; /* CLOSED: its record is in the ring */
+/* CLOSED: its record is in the ring, its holds are not settled yet. BOOKED: recovery has its estimate in the ledger. */
+enum slot_state { SLOT_FREE, SLOT_OPEN, SLOT_CLOSED, SLOT_BOOKED };
 
-struct journal_slot {                          /* an attempt under way; `draft` is what recovery books as an estimate */
-    _Alignas(SHM_LINE) _Atomic uint32_t state; /* enum slot_state; OPEN is stored with release after the rest */
-    uint32_t holds_n;
+struct
+    journal_slot { /* an attempt under way; `draft` is what recovery books as an estimate. Its state: journal.slot_word */
+    _Alignas(SHM_LINE) uint32_t holds_n;
+    uint32_t spare;
     struct slot_hold hold[SHM_BUDGETS_PER_CALL];
     struct usage_record draft;
 };
@@ -393,10 +398,23 @@ struct journal {
         ring_head; /* records written; stored with release behind the record. WRITER: worker */
     _Alignas(SHM_LINE) _Atomic uint64_t ring_tail; /* records that are in the ledger. WRITER: control plane */
     _Alignas(SHM_LINE) _Atomic uint64_t reserved;  /* open slots: ring places promised. WRITER: worker */
+    /* counts the writers of this file; a slot word of another one is a dead worker's. WRITER: supervisor, once the last one is reaped */
+    _Atomic uint32_t incarnation;
+    _Atomic uint32_t
+        boot_incarnation; /* the first one under this supervisor: older holds are of another live. WRITER: supervisor */
     struct journal_counters count;
+    /* incarnation << 8 | enum slot_state; OPEN is stored with release after the slot's content. Dense, so that a worker finds
+     * the free ones without touching the slots' pages. WRITER: the worker of that incarnation; once dead, the control plane. */
+    _Alignas(4096) _Atomic uint32_t slot_word[JOURNAL_SLOTS];
     _Alignas(4096) struct journal_slot slot[JOURNAL_SLOTS];
     _Alignas(4096) struct usage_record ring[JOURNAL_RING_RECORDS];
 };
+
+/* Of a journal alone, so that a file stays readable when only other segments change. */
+#define JOURNAL_FINGERPRINT                                                                                          \
+    (((uint64_t)JOURNAL_VERSION << 48) ^ (sizeof(struct journal) * 1000003u) ^ (sizeof(struct usage_record) << 20) ^ \
+     (sizeof(struct journal_slot) << 4) ^ offsetof(struct journal, ring) ^                                           \
+     (offsetof(struct usage_record, route) << 12))
 
 #define SHM_FINGERPRINT                                                                                        \
     (((uint64_t)SHM_VERSION << 56) ^ ((uint64_t)JOURNAL_VERSION << 48) ^ (sizeof(struct live) * 1000003u) ^    \

@@ -25,4 +25,10 @@ bool segment_seal(int fd, const char **ret_why);
 bool segment_map(int fd, enum shm_kind kind, bool writable, struct segment *ret_seg, const char **ret_why);
 void segment_unmap(struct segment *seg);
 
-uint32_t crc32c(uint32_t seed, const void *p, size_t n); /* Castagnoli; seed 0 to begin */
+/* What a head must say for this kind and size, and how one differs from that: NULL, or a text with both values. */
+struct shm_head segment_head(enum shm_kind kind, size_t bytes);
+const char *segment_check(const struct shm_head *h, enum shm_kind kind, uint64_t bytes);
+
+/* Castagnoli (RFC 3720, appendix B.4); seed 0 to begin, or what the bytes before gave. */
+uint32_t crc32c(uint32_t seed, const void *p, size_t n);
+uint32_t crc32c_table(uint32_t seed, const void *p, size_t n); /* the way without SSE4.2; same result */

@@ -2,7 +2,7 @@
  * Owns:     the protocol of the two sides: fill the other side, store the generation with release; read a row, re-check.
  * Process:  one writer (control plane, a new memfd per incarnation), readers everywhere.
  * Memory:   the segment; readers copy rows out and keep no pointer into it.
- * Fails:    a reader never waits for a writer: after 3 torn tries (a writer flat out) it takes the other side's row.
+ * Fails:    a reader never waits for a writer: a dead one leaves the current side whole. An id out of range reads as an empty row.
  * Not here: computing any of it (controlplane/weights, resolver, prober). */
 #pragma once
 
