@@ -154,7 +154,8 @@ static bool parse_line(struct str line, struct price_entry *e, char *why, unsign
     e->row.known = 1;
     struct str name = next_word(&line);
     if (name.n >= sizeof e->name || str_chr(name, '=') >= 0) {
-        snprintf(why, why_bytes, "'%.40s' is no model name", name.p);
+        struct str shown = str_slice(name, 0, 40);
+        snprintf(why, why_bytes, "'%.*s' is no model name", STR_FMT(shown));
         return false;
     }
     memcpy(e->name, name.p, name.n);
