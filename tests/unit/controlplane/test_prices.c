@@ -146,7 +146,7 @@ static void bad_lists_are_refused_whole(void **state)
         {"m in=1 above=5 date=2026-01-01 source=s", "line 1: m: above= and above.in= or above.out= belong together"},
         {"m in=1 cached=2 date=2026-01-01 source=s", "line 1: m: cached costs more than in"},
         {"m free in=1 date=2026-01-01 source=s", "line 1: m: free, and yet a price"},
-        {"in=1 out=2", "line 1: 'in=1 out=2' is no model name"},
+        {"in=1 out=2", "line 1: 'in=1' is no model name"},
         {"m in=1 date=2026-01-01 source=s\nm in=2 date=2026-01-01 source=s", "m stands twice"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
