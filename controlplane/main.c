@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/config/tool.h"
 #include "proto/base/version.h"
 
 int main(int argc, char **argv)
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
         printf("weir-controlplane %s\n", weir_version());
         return 0;
     }
+    if (config_tool_wants(argc, argv)) return config_tool_main(argc, argv);
     fprintf(stderr, "weir-controlplane: only --version in this version\n");
     return 2;
 }

@@ -81,7 +81,7 @@ static void warn_typed_in(struct binder *b, const struct tree_node *node, struct
 {
     if (node->text.n == 0 || !env_is_typed_in(node->text)) return;
     problem_warning(b->problems, node->at, STR("write ${VAR}, or name a file with the key's _file sibling"),
-                    "%.*s stands in the file itself", STR_FMT(path));
+                    "%.*s is typed in plainly", STR_FMT(path));
     problem_hide_line(b->problems);
 }
 
@@ -253,7 +253,8 @@ static void set_default(struct binder *b, const struct key_row *row, struct str 
         if (rest.n > 0) {
             struct texts *texts = field;
             texts->at = arena_zalloc(b->arena, sizeof *texts->at);
-            texts->at[texts->n++] = rest;
+            texts->at[0] = rest;
+            texts->n = 1;
         }
         break;
     case KIND_MAP:
