@@ -13,6 +13,7 @@
 
 enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_COUNT };
 
+struct call;   /* what was read of the body before: exchange.h */
 struct chat;   /* a request: chat.h */
 struct answer; /* a unary answer: chat.h */
 struct delta;  /* one step of a stream: chat.h */
@@ -31,6 +32,14 @@ struct upstream_error {
 struct answer_headers {
     struct str content_type, retry_after, retry_after_ms, should_retry;
     struct str limit_requests_left, limit_tokens_left, limit_requests_reset, limit_tokens_reset;
+    struct str date; /* of the answer: what a retry-after that is a date is counted from */
+};
+
+/* What the configuration and the clock know of a target and its writer cannot; all zero: nothing is known. */
+struct target_hints {
+    int64_t max_output;         /* tokens the model can give at most; 0 unknown */
+    bool max_completion_tokens; /* OpenAI: a host (Azure) whose model names tell nothing takes the newer field */
+    uint64_t now_s;             /* seconds since 1970, for `created`; 0 unknown */
 };
 
 struct dialect {
@@ -39,26 +48,37 @@ struct dialect {
 
     /* whole bodies */
     enum weir_err (*read_request)(struct str json, struct arena *a, struct chat **ret_chat, struct str *ret_why);
-    enum weir_err (*write_request)(const struct chat *chat, struct str model, struct buf *out, struct loss *loss,
-                                   struct arena *a, struct str *ret_why);
+    /* chat is the writer's own: it may note renamed tools there */
+    enum weir_err (*write_request)(struct chat *chat, struct str model, const struct target_hints *hints,
+                                   struct buf *out, struct loss *loss, struct arena *a, struct str *ret_why);
     enum weir_err (*read_answer)(struct str json, struct arena *a, struct answer **ret_answer, struct str *ret_why);
     void (*write_answer)(const struct answer *answer, struct buf *out);
 
-    /* streams; st is the dialect's own state, new per attempt */
-    size_t reader_bytes, writer_bytes; /* zeroed memory of that size is a fresh state */
-    /* One SSE event in; any number of deltas out, through emit(). An event it cannot read is WEIR_UP_PROTOCOL. */
+    /* Streams. st is the dialect's own state, new per attempt: zeroed memory of that size, which begins with a struct
+     * stream_reader or stream_writer (chat.h) that is filled in. */
+    size_t reader_bytes, writer_bytes;
+    /* One SSE event in; any number of deltas out, through emit(). An event it cannot read is WEIR_UP_PROTOCOL.
+     * a lives as long as the event; what must live longer is copied into the reader's own arena. */
     enum weir_err (*read_event)(void *st, struct str name, struct str data, struct arena *a,
                                 void (*emit)(void *to, const struct delta *d), void *to);
     void (*write_delta)(void *st, const struct delta *d, struct buf *out);
-    void (*write_ping)(void *st, struct buf *out); /* what keeps this dialect's clients awake, between events */
+    void (*write_ping)(struct buf *out); /* what keeps this dialect's clients awake, between events */
+    void (*write_end)(struct buf *out);  /* the bare terminal event, for a stream that is passed through */
 
     /* errors */
     void (*read_error)(uint16_t status, const struct answer_headers *h, struct str body, struct arena *a,
                        struct upstream_error *ret_error);
     uint16_t (*error_status)(enum weir_err e); /* the table's, but Anthropic's 529 and 402 */
     void (*write_error)(enum weir_err e, struct str message, struct str request_id, struct buf *out);
-    void (*write_stream_error)(void *st, enum weir_err e, struct str message,
+    void (*write_stream_error)(enum weir_err e, struct str message,
                                struct buf *out); /* the in-stream error event that ends a stream */
+
+    /* habits */
+    const char *path;      /* asked at a provider, behind a base path with its version: "/messages" */
+    bool base_is_whole;    /* a base path that is not empty already has its version, whatever it looks like */
+    bool ends_at_finish;   /* hosts leave out the terminal event: the end of the body after a finish is an end */
+    bool usage_on_request; /* the event that holds only usage is for clients that asked for it */
+    bool starts_once;      /* clients refuse a second opening of a stream */
 };
 
 const struct dialect *dialect_of(enum dialect_id id);

@@ -48,11 +48,19 @@ struct exchange {
     size_t
         end_at; /* with EXCHANGE_END: offset in out, at the call that set it, where the terminal event's bytes begin */
     int64_t content_bytes; /* of text, reasoning and arguments seen: what an estimate of output is made from */
+    bool started; /* the client has the opening of its stream. Set by the caller on an attempt that follows one whose
+                            * opening went out (before the first exchange_feed): it is then not written again */
+
     /* private */
     struct sse sse;
     void *reader, *writer;
     struct buf scratch;
-    void *priv;
+    struct arena events; /* memory of one event */
+    struct chat *chat;
+    struct target_hints hints;
+    struct str model;       /* as the provider is asked for it */
+    struct str error_event; /* same: the provider's own error event, as received */
+    struct buf *out;        /* while feeding */
 };
 
 /* For an attempt: what the target's provider is sent. body is the client's; model the target's name for the model. */
@@ -60,14 +68,23 @@ enum weir_err exchange_request(struct exchange *x, enum dialect_id client, enum 
                                const struct call *call, struct str body, struct str model, struct arena *a,
                                struct buf *out, struct str *ret_why);
 
+/* The same with what is known of the target beside its name; exchange_request() is this with nothing known. */
+enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, enum dialect_id target,
+                                  const struct target_hints *hints, const struct call *call, struct str body,
+                                  struct str model, struct arena *a, struct buf *out, struct str *ret_why);
+
 /* The path and query to ask, behind base_path ("/chat/completions"). */
 struct str exchange_path(const struct exchange *x);
+/* The whole path: base_path as people write it in base_url ("/v1", "/openai/v1", "" …) joined with the dialect's own. Anthropic's
+ * base URLs go without "/v1", OpenAI's with it; both are taken either way. */
+struct str exchange_target_path(const struct exchange *x, struct str base_path, struct arena *a);
 
 /* A whole 200 answer. same: the bytes as they are, usage read. Sets facts; WEIR_UP_PROTOCOL where it cannot be read. */
 enum weir_err exchange_answer(struct exchange *x, struct str body, struct buf *out);
 
 /* Bytes of a streaming 200 in any split. Client bytes are appended to out. same: the provider's own event bytes, whole events only,
- * without the usage chunk that only we asked for; else the client dialect's events. Ends at EXCHANGE_END: later bytes are ignored. */
+ * without the usage chunk that only we asked for; else the client dialect's events. Ends at EXCHANGE_END: later bytes are ignored.
+ * A provider's error event is not written: it sets EXCHANGE_ERROR, and exchange_write_error() then gives it (same: as received). */
 void exchange_feed(struct exchange *x, struct str bytes, struct buf *out);
 /* The provider's body ended. Facts tell if that was the end: without EXCHANGE_END it is truncation and nothing like an end is written.
  * (An OpenAI look-alike that ends after a finish reason without [DONE] counts as ended: the end is then written.) */

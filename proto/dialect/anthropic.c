@@ -1,0 +1,23 @@
+#include "proto/dialect/anthropic.h"
+
+#include "proto/dialect/client_error.h"
+#include "proto/dialect/upstream_error.h"
+
+const struct dialect anthropic = {
+    .id = DIALECT_ANTHROPIC,
+    .name = "anthropic",
+    .read_answer = anthropic_read_answer,
+    .write_answer = anthropic_write_answer,
+    .reader_bytes = sizeof(struct anthropic_reader),
+    .writer_bytes = sizeof(struct anthropic_writer),
+    .read_event = anthropic_read_event,
+    .write_delta = anthropic_write_delta,
+    .write_ping = anthropic_write_ping,
+    .write_end = anthropic_write_end,
+    .read_error = upstream_error_read,
+    .error_status = anthropic_error_status,
+    .write_error = anthropic_error_write,
+    .write_stream_error = anthropic_write_stream_error,
+    .path = "/messages",
+    .starts_once = true,
+};

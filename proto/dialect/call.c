@@ -1,0 +1,264 @@
+/* What the journey must know of a body before a target is chosen: one pass over the top level, no tree but for bodies with media. */
+#include "proto/dialect/exchange.h"
+
+#include "proto/dialect/tree.h"
+#include "proto/wire/json.h"
+
+/* Upper bounds of what a picture, a sound or a document can cost in tokens. By provider documentation an image is at most about
+ * 4.8 k tokens (Anthropic, 2576 px) or 2.9 k (OpenAI tiles); gpt-4o-mini counts 33 times as many tokens for a tile. */
+enum {
+    IMAGE_TOKENS = 6000,
+    IMAGE_TOKENS_4O_MINI = 49000,
+    AUDIO_BYTES_PER_TOKEN = 16,
+    MESSAGE_TOKENS = 64, /* a provider's own framing and tool preamble, whatever the body */
+    TOOL_PREAMBLE_TOKENS = 1024,
+};
+
+/* The members that decide something here; a second one of the same name would be read differently by another parser. */
+enum member {
+    M_MODEL,
+    M_STREAM,
+    M_STREAM_OPTIONS,
+    M_MAX_TOKENS,
+    M_MAX_COMPLETION_TOKENS,
+    M_N,
+    M_TOOLS,
+    M_MESSAGES,
+    M_SYSTEM,
+    M_RESPONSE_FORMAT,
+    M_OUTPUT_CONFIG,
+    M_METADATA,
+    M_USER,
+    M_PROMPT_CACHE_KEY,
+    M_COUNT
+};
+
+static const char *const MEMBERS[M_COUNT] = {
+    "model", "stream",           "stream_options", "max_tokens",      "max_completion_tokens", "n",
+    "tools", "messages",         "system",         "response_format", "output_config",         "metadata",
+    "user",  "prompt_cache_key",
+};
+
+struct reading {
+    struct arena *arena;
+    struct buf scratch;
+    struct str value[M_COUNT];
+    struct str why;
+};
+
+static enum weir_err bad(struct reading *r, const char *text, const char *member)
+{
+    r->why = arena_printf(r->arena, text, member);
+    return WEIR_BAD_REQUEST;
+}
+
+static enum weir_err collect(struct reading *r, struct str body)
+{
+    size_t at = 0;
+    struct json_member m;
+    while (json_next_member(body, &at, &m, &r->scratch))
+        for (unsigned i = 0; i < M_COUNT; i++) {
+            if (!str_is(m.key, MEMBERS[i])) continue;
+            if (r->value[i].p != NULL) return bad(r, "the body has the member \"%s\" twice", MEMBERS[i]);
+            r->value[i] = m.value;
+            break;
+        }
+    return WEIR_OK;
+}
+
+static bool is_absent(struct str value)
+{
+    return value.p == NULL || str_is(value, "null");
+}
+
+static enum weir_err read_bool(struct reading *r, enum member m, bool *ret_value)
+{
+    struct str v = r->value[m];
+    if (is_absent(v)) return WEIR_OK;
+    if (!str_is(v, "true") && !str_is(v, "false")) return bad(r, "%s must be true or false", MEMBERS[m]);
+    *ret_value = str_is(v, "true");
+    return WEIR_OK;
+}
+
+static enum weir_err read_count(struct reading *r, enum member m, int64_t least, int64_t *ret_value)
+{
+    struct str v = r->value[m];
+    int64_t n;
+    if (is_absent(v)) return WEIR_OK;
+    if (!str_i64(v, &n) || n < least || n > INT32_MAX)
+        return bad(r, "%s must be a whole number in its range", MEMBERS[m]);
+    *ret_value = n;
+    return WEIR_OK;
+}
+
+static struct str read_string(struct reading *r, struct str value)
+{
+    buf_clear(&r->scratch);
+    if (value.p == NULL || !json_unquote(value, &r->scratch)) return STR_NULL;
+    return arena_copy(r->arena, buf_view(&r->scratch));
+}
+
+static enum weir_err read_model(struct reading *r, struct call *call)
+{
+    if (is_absent(r->value[M_MODEL])) return bad(r, "%s is missing", MEMBERS[M_MODEL]);
+    call->model = read_string(r, r->value[M_MODEL]);
+    if (call->model.n == 0) return bad(r, "%s must be a text that is not empty", MEMBERS[M_MODEL]);
+    return WEIR_OK;
+}
+
+static enum weir_err read_openai(struct reading *r, struct call *call)
+{
+    struct str usage;
+    enum weir_err e = read_count(r, M_N, 1, &call->choices);
+    if (e == WEIR_OK) e = read_count(r, M_MAX_TOKENS, 0, &call->max_output);
+    if (e == WEIR_OK) e = read_count(r, M_MAX_COMPLETION_TOKENS, 0, &call->max_output);
+    if (e != WEIR_OK) return e;
+    switch (json_find(r->value[M_STREAM_OPTIONS], "include_usage", &usage, &r->scratch)) {
+    case JSON_TWICE: return bad(r, "%s.include_usage is there twice", MEMBERS[M_STREAM_OPTIONS]);
+    case JSON_FOUND: call->include_usage = json_is_true(usage); break;
+    case JSON_ABSENT: break;
+    }
+    struct str type;
+    if (json_find(r->value[M_RESPONSE_FORMAT], "type", &type, &r->scratch) == JSON_FOUND)
+        call->needs_json_schema = str_is(type, "\"json_schema\"");
+    call->session = read_string(r, r->value[M_PROMPT_CACHE_KEY]);
+    if (call->session.n == 0) call->session = read_string(r, r->value[M_USER]);
+    return WEIR_OK;
+}
+
+static enum weir_err read_anthropic(struct reading *r, struct call *call)
+{
+    struct str value;
+    enum weir_err e = read_count(r, M_MAX_TOKENS, 0, &call->max_output);
+    if (e != WEIR_OK) return e;
+    if (json_find(r->value[M_OUTPUT_CONFIG], "format", &value, &r->scratch) == JSON_FOUND)
+        call->needs_json_schema = !is_absent(value);
+    if (json_find(r->value[M_METADATA], "user_id", &value, &r->scratch) == JSON_FOUND)
+        call->session = read_string(r, value);
+    return WEIR_OK;
+}
+
+/* ---- The bound of input tokens ---- */
+
+/* A token of text is at least one byte, so bytes bound them. Media are the exception both ways: a picture's bytes say nothing
+ * of its tokens. They are looked for in the tree, where a text that only looks like a picture cannot pass for one. */
+struct media {
+    int64_t bytes;  /* to be taken off the body's */
+    int64_t tokens; /* to be put on */
+    int64_t image_tokens;
+    bool images;
+};
+
+static void count_image(struct media *m, struct str data)
+{
+    m->images = true;
+    m->bytes += (int64_t)data.n;
+    m->tokens += m->image_tokens;
+}
+
+static void count_part(struct media *m, yyjson_val *part)
+{
+    struct str type = tree_get_str(part, "type"), media_type, data;
+    if (str_is(type, "image_url")) { /* OpenAI */
+        yyjson_val *image = tree_get(part, "image_url");
+        struct str url = yyjson_is_str(image) ? tree_str(image) : tree_get_str(image, "url");
+        count_image(m, str_starts(url, STR("data:")) ? url : STR_NULL);
+    } else if (str_is(type, "input_audio")) {
+        data = tree_get_str(tree_get(part, "input_audio"), "data");
+        m->bytes += (int64_t)data.n;
+        m->tokens += (int64_t)data.n / AUDIO_BYTES_PER_TOKEN + 1;
+    } else if (str_is(type, "image")) { /* Anthropic */
+        yyjson_val *source = tree_get(part, "source");
+        media_type = tree_get_str(source, "type");
+        count_image(m, str_is(media_type, "base64") ? tree_get_str(source, "data") : STR_NULL);
+    }
+    /* A document stays counted by its bytes: how many pages it has is not known here. */
+}
+
+static void count_parts(struct media *m, yyjson_val *content)
+{
+    size_t i, n;
+    yyjson_val *part;
+    yyjson_arr_foreach(content, i, n, part)
+    {
+        count_part(m, part);
+        size_t j, k;
+        yyjson_val *inner; /* of a tool result */
+        yyjson_arr_foreach(tree_get(part, "content"), j, k, inner) count_part(m, inner);
+    }
+}
+
+static enum weir_err bound_input(struct reading *r, struct str body, struct call *call)
+{
+    struct str messages = r->value[M_MESSAGES];
+    struct media m = {.image_tokens = str_icontains(call->model, STR("4o-mini")) ? IMAGE_TOKENS_4O_MINI : IMAGE_TOKENS};
+    if (str_contains(messages, STR("\"image")) || str_contains(messages, STR("\"input_audio")) ||
+        str_contains(messages, STR("\\u"))) { /* an escape could hide a type's name */
+        yyjson_val *root, *message;
+        struct arena tree;
+        arena_init(&tree, 64 * 1024);
+        struct str why = STR_NULL;
+        enum weir_err e = tree_read(messages, &tree, &root, &why);
+        if (e == WEIR_OK) {
+            size_t i, n;
+            yyjson_arr_foreach(root, i, n, message) count_parts(&m, tree_get(message, "content"));
+        } else {
+            r->why = arena_copy(r->arena, why);
+        }
+        arena_fini(&tree);
+        if (e != WEIR_OK) return e;
+    }
+    call->needs_images = m.images;
+    call->input_bound = (int64_t)body.n - m.bytes + m.tokens + MESSAGE_TOKENS;
+    if (call->needs_tools) call->input_bound += TOOL_PREAMBLE_TOKENS;
+    return WEIR_OK;
+}
+
+static bool is_filled_array(struct str value)
+{
+    return value.n > 2 && value.p[0] == '[' && str_trim(str_slice(value, 1, value.n - 1)).n > 0;
+}
+
+static enum weir_err read_members(enum dialect_id client, struct reading *r, struct str body, struct call *call)
+{
+    enum weir_err e = collect(r, body);
+    if (e == WEIR_OK) e = read_model(r, call);
+    if (e == WEIR_OK) e = read_bool(r, M_STREAM, &call->stream);
+    if (e == WEIR_OK) e = client == DIALECT_ANTHROPIC ? read_anthropic(r, call) : read_openai(r, call);
+    if (e == WEIR_OK && (r->value[M_MESSAGES].n == 0 || r->value[M_MESSAGES].p[0] != '['))
+        e = bad(r, "%s must be an array", MEMBERS[M_MESSAGES]);
+    if (e != WEIR_OK) return e;
+    call->needs_tools = is_filled_array(r->value[M_TOOLS]);
+    return bound_input(r, body, call);
+}
+
+static bool is_object(struct str text)
+{
+    size_t i = 0;
+    while (i < text.n && (text.p[i] == ' ' || text.p[i] == '\t' || text.p[i] == '\n' || text.p[i] == '\r')) i++;
+    return i < text.n && text.p[i] == '{';
+}
+
+enum weir_err call_read(enum dialect_id client, struct str body, struct arena *a, struct call *ret_call,
+                        struct str *ret_why)
+{
+    unsigned depth;
+    struct json_error error;
+    struct call call = {.max_output = -1, .choices = 1};
+    if (!json_check(body, &depth, &error)) {
+        *ret_why = arena_printf(a, "the body is not valid JSON: %s at byte %zu", error.what, error.at);
+        return WEIR_BAD_JSON;
+    }
+    if (!is_object(body)) {
+        *ret_why = STR("the body must be a JSON object");
+        return WEIR_BAD_REQUEST;
+    }
+    struct reading r = {.arena = a};
+    enum weir_err e = read_members(client, &r, body, &call);
+    buf_fini(&r.scratch);
+    if (e != WEIR_OK)
+        *ret_why = r.why;
+    else
+        *ret_call = call;
+    return e;
+}

@@ -1,0 +1,171 @@
+#include "proto/dialect/chat.h"
+
+#include <string.h>
+
+const char *finish_word(enum finish f)
+{
+    switch (f) {
+    case FINISH_NONE: return "";
+    case FINISH_STOP: return "stop";
+    case FINISH_STOP_SEQUENCE: return "stop_sequence";
+    case FINISH_TOOL_CALLS: return "tool_calls";
+    case FINISH_LENGTH: return "length";
+    case FINISH_CONTEXT_FULL: return "context_full";
+    case FINISH_CONTENT_FILTER: return "content_filter";
+    case FINISH_REFUSAL: return "refusal";
+    case FINISH_PAUSE: return "pause";
+    case FINISH_ERROR: return "error";
+    case FINISH_OTHER: return "other";
+    }
+    return "";
+}
+
+/* ---- Loss ---- */
+
+static bool loss_has(const struct loss *l, struct str name)
+{
+    struct str rest = loss_view(l);
+    while (rest.n > 0)
+        if (str_eq(str_split(&rest, ','), name)) return true;
+    return false;
+}
+
+void loss_add(struct loss *l, struct str name)
+{
+    enum { MOST = 60, ELLIPSIS = 4 };
+    char clean[MOST];
+    size_t n = name.n < MOST ? name.n : MOST;
+    for (size_t i = 0; i < n; i++) {
+        char c = name.p[i];
+        clean[i] = c > 0x20 && c < 0x7F && c != ',' ? c : '_';
+    }
+    struct str s = {clean, n};
+    if (n == 0 || l->cut || loss_has(l, s)) return;
+    if (l->n + 1 + n + ELLIPSIS > sizeof l->text) {
+        memcpy(l->text + l->n, ",...", ELLIPSIS);
+        l->n += ELLIPSIS;
+        l->cut = true;
+        return;
+    }
+    if (l->n > 0) l->text[l->n++] = ',';
+    memcpy(l->text + l->n, clean, n);
+    l->n += n;
+}
+
+void loss_addz(struct loss *l, const char *name)
+{
+    loss_add(l, str_of(name));
+}
+
+struct str loss_view(const struct loss *l)
+{
+    return (struct str){l->text, l->n};
+}
+
+/* ---- Building ---- */
+
+struct part *part_add(struct part **list, struct arena *a, enum part_kind kind)
+{
+    while (*list != NULL) list = &(*list)->next;
+    *list = arena_zalloc(a, sizeof **list);
+    (*list)->kind = kind;
+    return *list;
+}
+
+struct message *message_add(struct message **list, struct arena *a, enum role role)
+{
+    while (*list != NULL) list = &(*list)->next;
+    *list = arena_zalloc(a, sizeof **list);
+    (*list)->role = role;
+    return *list;
+}
+
+struct name *name_add(struct name **list, struct arena *a, struct str text)
+{
+    while (*list != NULL) list = &(*list)->next;
+    *list = arena_zalloc(a, sizeof **list);
+    (*list)->text = text;
+    return *list;
+}
+
+bool name_in(const struct name *list, struct str text)
+{
+    for (; list != NULL; list = list->next)
+        if (str_eq(list->text, text)) return true;
+    return false;
+}
+
+struct str chat_tool_name(const struct chat *chat, struct str name)
+{
+    for (const struct name *r = chat == NULL ? NULL : chat->renamed; r != NULL; r = r->next)
+        if (str_eq(r->text, name)) return r->value;
+    return name;
+}
+
+enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, struct arena *a, struct str *ret_why)
+{
+    if (chat->demands == NULL) return WEIR_OK;
+    *ret_why =
+        arena_printf(a, "%.*s cannot be carried to a provider that speaks %s", STR_FMT(chat->demands->text), target);
+    return WEIR_UNSUPPORTED;
+}
+
+void chat_lose_hints(const struct chat *chat, struct loss *loss)
+{
+    for (const struct name *h = chat->hints; h != NULL; h = h->next) loss_add(loss, h->text);
+}
+
+struct str parts_join_text(const struct part *parts, struct arena *a)
+{
+    size_t n = 0, count = 0;
+    struct str only = STR_NULL;
+    for (const struct part *p = parts; p != NULL; p = p->next)
+        if (p->kind == PART_TEXT && p->text.n > 0) {
+            only = p->text;
+            n += p->text.n + 2;
+            count++;
+        }
+    if (count < 2) return only;
+    char *text = arena_alloc(a, n);
+    size_t at = 0;
+    for (const struct part *p = parts; p != NULL; p = p->next)
+        if (p->kind == PART_TEXT && p->text.n > 0) {
+            if (at > 0) {
+                memcpy(text + at, "\n\n", 2);
+                at += 2;
+            }
+            memcpy(text + at, p->text.p, p->text.n);
+            at += p->text.n;
+        }
+    return (struct str){text, at};
+}
+
+/* ---- Words ---- */
+
+static const char *const EFFORTS[] = {"", "none", "minimal", "low", "medium", "high", "xhigh", "max"};
+
+enum effort effort_of_word(struct str word)
+{
+    for (unsigned i = 1; i < sizeof EFFORTS / sizeof *EFFORTS; i++)
+        if (str_is(word, EFFORTS[i])) return (enum effort)i;
+    return EFFORT_UNSET;
+}
+
+const char *effort_word(enum effort e)
+{
+    return EFFORTS[e];
+}
+
+bool data_url_split(struct str url, struct str *ret_media_type, struct str *ret_data)
+{
+    const struct str scheme = STR("data:"), coding = STR(";base64,");
+    if (!str_ieq(str_slice(url, 0, scheme.n), scheme)) return false;
+    /* The head is short: a search of the whole of a large image that has no comma would be wasted. */
+    struct str head = str_slice(url, scheme.n, scheme.n + 256);
+    ptrdiff_t at = str_find(head, coding);
+    if (at < 0) return false;
+    struct str type = str_slice(head, 0, (size_t)at);
+    *ret_media_type = str_split(&type, ';'); /* without parameters such as charset */
+    *ret_data = str_slice(url, scheme.n + (size_t)at + coding.n, url.n);
+    return true;
+}

@@ -1,0 +1,241 @@
+/* chat.h — the hub: one form of a conversation, an answer and a stream step that every dialect reads into and writes from
+ * Owns:     nothing; every view points into the arena that the reader was given.
+ * Process:  any; sans-I/O.
+ * Memory:   the arena. JSON that is only carried (schemas, arguments, numbers) stays text, so 2^53 + 1 stays what it is.
+ * Fails:    never here; readers and writers say what they cannot read or carry.
+ * Not here: a dialect's field names (openai_chat_*.c, anthropic_*.c), JSON trees (tree.h). */
+#pragma once
+
+#include "proto/base/arena.h"
+#include "proto/base/buf.h"
+#include "proto/dialect/dialect.h"
+#include "proto/money/usage.h"
+
+/* ---- Parts: what a message is made of ---- */
+
+enum part_kind {
+    PART_TEXT,
+    PART_IMAGE,
+    PART_DOCUMENT,
+    PART_AUDIO,
+    PART_TOOL_CALL,
+    PART_TOOL_RESULT,
+    PART_REASONING,
+    PART_REDACTED, /* reasoning that only its maker can read: `signature` holds it */
+    PART_REFUSAL,
+    PART_OTHER, /* a block that only its own dialect knows; `name` is its type. Never translated, always named as lost */
+};
+
+enum part_source { SOURCE_NONE, SOURCE_BASE64, SOURCE_URL, SOURCE_TEXT, SOURCE_FILE };
+
+/* How long a cached prefix that ends here is to live. OpenAI's 30 m is the short one, its 12 h the long one. */
+enum cache_mark { CACHE_NONE, CACHE_SHORT, CACHE_LONG };
+
+struct part {
+    struct part *next;
+    enum part_kind kind;
+    enum cache_mark cache;
+
+    struct str text; /* TEXT, REASONING, REFUSAL */
+
+    enum part_source source; /* IMAGE, DOCUMENT, AUDIO */
+    struct str media_type;   /* "image/png"; AUDIO: its format word ("wav") */
+    struct str data;         /* base64 text, URL, plain text, or file id */
+    struct str title;        /* DOCUMENT: file name or title */
+    bool has_detail;         /* IMAGE: OpenAI's `detail` was given */
+    bool has_citations;      /* TEXT, DOCUMENT: citations were there or asked for */
+
+    struct str id;        /* TOOL_CALL, TOOL_RESULT: of the call */
+    struct str name;      /* TOOL_CALL: of the function; OTHER: type of the block */
+    struct str arguments; /* TOOL_CALL: JSON text as the model wrote it, may be invalid */
+    bool is_error;        /* TOOL_RESULT */
+    struct part *content; /* TOOL_RESULT: TEXT, IMAGE and DOCUMENT parts */
+
+    struct str signature; /* REASONING: opaque proof of its maker; REDACTED: all of it */
+    bool foreign;         /* REASONING: made by a provider of another dialect, its signature is a mark of ours */
+};
+
+enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT };
+
+struct message {
+    struct message *next;
+    enum role role;
+    struct part *parts;
+    unsigned index; /* of the client's message, for error texts */
+};
+
+/* ---- A request ---- */
+
+struct tool {
+    struct tool *next;
+    struct str name, description;
+    struct str schema; /* JSON text; empty: no arguments */
+    int8_t strict;     /* -1 not said */
+    enum cache_mark cache;
+};
+
+struct name {
+    struct name *next;
+    struct str text;
+    struct str value; /* for renamed tools: what `text` stands for */
+};
+
+enum tool_choice { TOOLS_UNSET, TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED, TOOLS_ONE };
+enum format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA };
+enum effort {
+    EFFORT_UNSET,
+    EFFORT_NONE,
+    EFFORT_MINIMAL,
+    EFFORT_LOW,
+    EFFORT_MEDIUM,
+    EFFORT_HIGH,
+    EFFORT_XHIGH,
+    EFFORT_MAX
+};
+enum thinking { THINKING_UNSET, THINKING_OFF, THINKING_ADAPTIVE, THINKING_BUDGET };
+
+struct chat {
+    struct message *messages;
+
+    struct tool *tools;
+    enum tool_choice tool_choice;
+    struct str tool_choice_name; /* TOOLS_ONE */
+    struct name *allowed_tools;  /* a subset; NULL: all */
+    int8_t parallel_tools;       /* -1 not said */
+
+    int64_t max_output;                   /* -1 not said */
+    struct str temperature, top_p, top_k; /* number text; empty: not said */
+    struct name *stop;
+    enum format format;
+    struct str schema, schema_name, schema_description; /* JSON text of the schema */
+    int8_t schema_strict;
+
+    enum effort effort;
+    enum thinking thinking;
+    int64_t thinking_budget;
+    int8_t thinking_shown; /* Anthropic `display`: 1 summarized, 0 omitted, -1 not said */
+
+    bool stream;
+    int64_t choices; /* n */
+    struct str user;
+    struct str service_tier;
+    enum cache_mark cache_all; /* Anthropic: automatic caching of the whole prefix */
+
+    struct name *hints;   /* fields of the client's dialect that only steer: dropped by another dialect, and named */
+    struct name *demands; /* fields whose loss would change the answer: refused by another dialect, by name */
+    struct name *renamed; /* set by a writer: tool names the target cannot take, text = sent, value = the client's */
+};
+
+/* ---- An answer ---- */
+
+/* One vocabulary of why an answer ended. The words are also `finish` of struct exchange, logs and records. */
+enum finish {
+    FINISH_NONE, /* none seen */
+    FINISH_STOP,
+    FINISH_STOP_SEQUENCE,
+    FINISH_TOOL_CALLS,
+    FINISH_LENGTH,
+    FINISH_CONTEXT_FULL,
+    FINISH_CONTENT_FILTER,
+    FINISH_REFUSAL,
+    FINISH_PAUSE,
+    FINISH_ERROR, /* OpenRouter: the provider behind it failed */
+    FINISH_OTHER,
+};
+
+const char *finish_word(enum finish f); /* "stop", "length" …; "" for FINISH_NONE */
+
+struct answer {
+    struct str id, model;
+    int64_t created_s; /* 0 unknown */
+    struct part *parts;
+    enum finish finish;
+    struct str stop_sequence;
+    struct usage usage;
+    unsigned choices; /* that were there; parts are the first one's */
+    bool has_error;   /* the body is an error in a 200 */
+};
+
+/* ---- A step of a stream ---- */
+
+enum delta_kind {
+    DELTA_START,     /* id, model; usage if it is known already */
+    DELTA_OPEN,      /* part `index` of kind `part` begins; TOOL_CALL: id and name */
+    DELTA_TEXT,      /* of TEXT, REASONING or REFUSAL */
+    DELTA_ARGUMENTS, /* of a TOOL_CALL */
+    DELTA_SIGNATURE, /* of REASONING; whole, of REDACTED */
+    DELTA_CLOSE,
+    DELTA_FINISH, /* finish, stop_sequence */
+    DELTA_USAGE,  /* so far; the last one counts */
+    DELTA_END,    /* the dialect's terminal event */
+    DELTA_ERROR,  /* error */
+};
+
+/* Parts may be open side by side (OpenAI interleaves parallel calls); indexes count up in the order of opening. */
+struct delta {
+    enum delta_kind kind;
+    enum part_kind part;
+    unsigned index;
+    struct str id, name, model;
+    struct str text;
+    enum finish finish;
+    struct str stop_sequence;
+    const struct usage *usage;
+    const struct upstream_error *error;
+    uint64_t created_s; /* START; 0 unknown */
+    unsigned choice;    /* of n > 1: above 0 there are only TEXT and ARGUMENTS, to be counted */
+    bool usage_only;    /* the event that this came from holds nothing but usage: OpenAI's extra chunk */
+};
+
+/* What a stream writer is told at its start; its own state follows. */
+struct stream_writer {
+    struct arena *arena;
+    struct str model;   /* asked for: named until the provider names its own */
+    bool include_usage; /* OpenAI clients: the client asked for the usage chunk */
+    bool started;       /* the client has the opening already */
+    uint64_t created_s;
+    int64_t input_estimate; /* tokens, until the provider says */
+    size_t end_at;          /* set by the writer at DELTA_END: where in out the terminal event begins */
+};
+
+/* What a stream reader is told at its start; its own state follows. */
+struct stream_reader {
+    struct arena *arena; /* lives as long as the stream; the arena of read_event() only as long as the event */
+};
+
+/* ---- Loss ---- */
+
+enum { LOSS_MAX_BYTES = 200 };
+
+/* Names of what was dropped, comma-separated, each once; the value of x-weir-loss. */
+struct loss {
+    char text[LOSS_MAX_BYTES];
+    size_t n;
+    bool cut; /* more was lost than there was room to name; the list then ends in "..." */
+};
+
+void loss_add(struct loss *l, struct str name); /* bytes that a header cannot hold become '_' */
+void loss_addz(struct loss *l, const char *name);
+struct str loss_view(const struct loss *l);
+
+/* ---- Building and asking, shared by readers and writers ---- */
+
+struct part *part_add(struct part **list, struct arena *a, enum part_kind kind);
+struct message *message_add(struct message **list, struct arena *a, enum role role);
+struct name *name_add(struct name **list, struct arena *a, struct str text);
+bool name_in(const struct name *list, struct str text);
+/* The client's name of a tool that a writer had to rename. */
+struct str chat_tool_name(const struct chat *chat, struct str name);
+
+/* The first demand is what the refusal names: fills the text and returns WEIR_UNSUPPORTED; WEIR_OK without demands. */
+enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, struct arena *a, struct str *ret_why);
+void chat_lose_hints(const struct chat *chat, struct loss *loss);
+
+/* Text of all TEXT parts of a list, joined by a blank line. Empty texts are passed over. */
+struct str parts_join_text(const struct part *parts, struct arena *a);
+
+enum effort effort_of_word(struct str word); /* EFFORT_UNSET: no such word */
+const char *effort_word(enum effort e);
+
+/* "data:image/png;base64,AAAA": true and its pieces. */
+bool data_url_split(struct str url, struct str *ret_media_type, struct str *ret_data);

@@ -1,0 +1,65 @@
+#include "proto/dialect/client_error.h"
+
+static struct str text_of(enum weir_err e, struct str message)
+{
+    return message.n > 0 ? message : str_of(err_row(e)->text);
+}
+
+/* The field that an OpenAI client is pointed at; NULL: none in particular. */
+static const char *param_of(enum weir_err e)
+{
+    switch (e) {
+    case WEIR_MODEL_NOT_FOUND:
+    case WEIR_UP_NOT_FOUND:
+    case WEIR_KEY_FORBIDDEN:
+    case WEIR_PRICE_UNKNOWN: return "model";
+    case WEIR_UP_CONTEXT_LENGTH: return "messages";
+    default: return NULL;
+    }
+}
+
+void openai_error_write(enum weir_err e, struct str message, struct buf *out)
+{
+    const struct err_row *row = err_row(e);
+    const char *param = param_of(e);
+    buf_add(out, STR("{\"error\":{\"message\":"));
+    buf_add_json_str(out, text_of(e, message));
+    buf_add(out, STR(",\"type\":"));
+    buf_add_json_str(out, str_of(row->openai_type));
+    buf_add(out, STR(",\"param\":"));
+    if (param == NULL)
+        buf_add(out, STR("null"));
+    else
+        buf_add_json_str(out, str_of(param));
+    buf_add(out, STR(",\"code\":"));
+    buf_add_json_str(out, str_of(row->openai_code));
+    buf_add(out, STR("}}"));
+}
+
+uint16_t openai_error_status(enum weir_err e)
+{
+    return err_row(e)->http;
+}
+
+void anthropic_error_write(enum weir_err e, struct str message, struct str request_id, struct buf *out)
+{
+    buf_add(out, STR("{\"type\":\"error\",\"error\":{\"type\":"));
+    buf_add_json_str(out, str_of(err_row(e)->anthropic_type));
+    buf_add(out, STR(",\"message\":"));
+    buf_add_json_str(out, text_of(e, message));
+    buf_addc(out, '}');
+    if (request_id.n > 0) {
+        buf_add(out, STR(",\"request_id\":"));
+        buf_add_json_str(out, request_id);
+    }
+    buf_addc(out, '}');
+}
+
+uint16_t anthropic_error_status(enum weir_err e)
+{
+    switch (e) {
+    case WEIR_UP_OVERLOADED: return 529;
+    case WEIR_UP_QUOTA: return 402;
+    default: return err_row(e)->http;
+    }
+}

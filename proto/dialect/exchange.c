@@ -1,0 +1,366 @@
+#include "proto/dialect/exchange.h"
+
+#include "proto/dialect/chat.h"
+#include "proto/dialect/passthrough.h"
+
+enum { EVENT_MOST_BYTES = 4 * 1024 * 1024, EVENT_ARENA_BYTES = 8 * 1024 };
+
+/* ---- Request ---- */
+
+static enum weir_err translate_request(struct exchange *x, struct str body, struct str model, struct buf *out,
+                                       struct str *ret_why)
+{
+    struct loss loss = {.n = 0};
+    if (x->client->read_request == NULL || x->target->write_request == NULL) {
+        *ret_why = STR("translation between dialects is not built yet");
+        return WEIR_NOT_IMPLEMENTED;
+    }
+    enum weir_err e = x->client->read_request(body, x->arena, &x->chat, ret_why);
+    if (e == WEIR_OK) e = x->target->write_request(x->chat, model, &x->hints, out, &loss, x->arena, ret_why);
+    if (e == WEIR_OK) x->loss = arena_copy(x->arena, loss_view(&loss));
+    return e;
+}
+
+enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, enum dialect_id target,
+                                  const struct target_hints *hints, const struct call *call, struct str body,
+                                  struct str model, struct arena *a, struct buf *out, struct str *ret_why)
+{
+    *x = (struct exchange){
+        .client = dialect_of(client),
+        .target = dialect_of(target),
+        .call = call,
+        .arena = a,
+        .same = client == target,
+        .stream = call->stream,
+        .hints = *hints,
+        .model = arena_copy(a, model),
+    };
+    x->error.retry_after_ms = -1;
+    sse_init(&x->sse, EVENT_MOST_BYTES);
+    arena_init(&x->events, EVENT_ARENA_BYTES);
+    if (x->same) return passthrough_request(client, call, body, model, a, out, ret_why);
+    return translate_request(x, body, model, out, ret_why);
+}
+
+enum weir_err exchange_request(struct exchange *x, enum dialect_id client, enum dialect_id target,
+                               const struct call *call, struct str body, struct str model, struct arena *a,
+                               struct buf *out, struct str *ret_why)
+{
+    static const struct target_hints nothing;
+    return exchange_request_to(x, client, target, &nothing, call, body, model, a, out, ret_why);
+}
+
+struct str exchange_path(const struct exchange *x)
+{
+    return str_of(x->target->path);
+}
+
+struct str exchange_target_path(const struct exchange *x, struct str base_path, struct arena *a)
+{
+    bool versioned = str_ends(base_path, STR("/v1"));
+    /* "/v1beta/openai", "/api/paas/v4": an OpenAI look-alike's base path is whole, whatever its end */
+    bool whole = versioned || (x->target->base_is_whole && base_path.n > 0);
+    return arena_printf(a, "%.*s%s%s", STR_FMT(base_path), whole ? "" : "/v1", x->target->path);
+}
+
+/* ---- Facts ---- */
+
+static void fail(struct exchange *x, uint8_t fact, enum weir_err e, struct str message)
+{
+    x->facts |= fact;
+    x->error = (struct upstream_error){.err = e, .message = message, .retry_after_ms = -1};
+}
+
+static bool is_content(const struct delta *d)
+{
+    switch (d->kind) {
+    case DELTA_TEXT: return true;
+    case DELTA_ARGUMENTS: return d->text.n > 0;
+    case DELTA_OPEN: return d->part == PART_TOOL_CALL || d->part == PART_OTHER;
+    default: return false;
+    }
+}
+
+static void note_usage(struct exchange *x, const struct delta *d)
+{
+    const uint8_t both = USAGE_INPUT | USAGE_OUTPUT;
+    if (d->usage == NULL) return;
+    x->usage = *d->usage;
+    /* Hosts that count along send figures with every chunk: the one at or after the finish is the last word. */
+    if ((x->usage.known & both) == both && (d->usage_only || (x->facts & EXCHANGE_FINISHED) != 0))
+        x->facts |= EXCHANGE_USAGE;
+}
+
+static void note_finish(struct exchange *x, enum finish f)
+{
+    x->finish = str_of(finish_word(f));
+    x->facts |= EXCHANGE_FINISHED;
+}
+
+static void note(struct exchange *x, const struct delta *d)
+{
+    if (is_content(d)) {
+        x->facts |= EXCHANGE_CONTENT;
+        x->content_bytes += (int64_t)d->text.n;
+    }
+    switch (d->kind) {
+    case DELTA_START:
+        x->answer_id = arena_copy(x->arena, d->id);
+        x->answer_model = arena_copy(x->arena, d->model);
+        note_usage(x, d);
+        break;
+    case DELTA_USAGE: note_usage(x, d); break;
+    case DELTA_FINISH: note_finish(x, d->finish); break;
+    case DELTA_ERROR:
+        x->facts |= EXCHANGE_ERROR;
+        x->error = *d->error;
+        x->error.message = arena_copy(x->arena, d->error->message);
+        x->error.code = arena_copy(x->arena, d->error->code);
+        break;
+    case DELTA_END:
+        if (x->usage.known != 0 && (x->facts & EXCHANGE_FINISHED) != 0) x->facts |= EXCHANGE_USAGE;
+        break;
+    default: break;
+    }
+}
+
+/* ---- A stream ---- */
+
+static void open_stream(struct exchange *x)
+{
+    if (x->reader != NULL) return;
+    struct stream_reader *reader = x->reader = arena_zalloc(x->arena, x->target->reader_bytes);
+    reader->arena = x->arena;
+    struct stream_writer *writer = x->writer = arena_zalloc(x->arena, x->client->writer_bytes);
+    *writer = (struct stream_writer){
+        .arena = x->arena,
+        .model = x->model,
+        .include_usage = x->call->include_usage,
+        .started = x->started,
+        .created_s = x->hints.now_s,
+        /* Four bytes a token is the usual guess for text; it only stands until the provider's own figure comes. */
+        .input_estimate = x->call->input_bound / 4,
+    };
+}
+
+static void write_delta(struct exchange *x, const struct delta *d)
+{
+    struct stream_writer *writer = x->writer;
+    struct delta renamed;
+    if (d->choice > 0 || d->kind == DELTA_ERROR) return;
+    if (d->kind == DELTA_END) {
+        if ((x->facts & EXCHANGE_FINISHED) == 0) { /* an end without a reason is a broken answer, not a good one */
+            fail(x, EXCHANGE_ERROR, WEIR_UP_TRUNCATED, STR("the provider's answer ended without a finish reason"));
+            return;
+        }
+        x->facts |= EXCHANGE_END;
+    }
+    if (d->kind == DELTA_OPEN && d->part == PART_TOOL_CALL && x->chat != NULL && x->chat->renamed != NULL) {
+        renamed = *d;
+        renamed.name = chat_tool_name(x->chat, d->name);
+        d = &renamed;
+    }
+    x->client->write_delta(x->writer, d, x->out);
+    x->started = writer->started;
+    if (d->kind == DELTA_END) x->end_at = writer->end_at;
+}
+
+/* One event on its way: what it did decides what happens to its bytes in a pass-through. */
+struct passing {
+    struct exchange *x;
+    bool is_end, is_start, is_usage_only;
+};
+
+static bool is_over(const struct exchange *x)
+{
+    return (x->facts & (EXCHANGE_ERROR | EXCHANGE_BROKEN | EXCHANGE_END)) != 0;
+}
+
+static void on_delta(void *to, const struct delta *d)
+{
+    struct passing *p = to;
+    if (is_over(p->x)) return;
+    note(p->x, d);
+    p->is_end |= d->kind == DELTA_END;
+    p->is_start |= d->kind == DELTA_START;
+    p->is_usage_only |= d->usage_only;
+    if (!p->x->same) write_delta(p->x, d);
+}
+
+static bool ends_with_blank_line(struct str raw)
+{
+    return str_ends(raw, STR("\n\n")) || str_ends(raw, STR("\r\r")) || str_ends(raw, STR("\r\n\r\n")) ||
+           str_ends(raw, STR("\n\r\n"));
+}
+
+static void pass_bytes(struct exchange *x, const struct passing *p, struct str raw)
+{
+    if ((x->facts & EXCHANGE_ERROR) != 0) {
+        x->error_event = arena_copy(x->arena, raw);
+        return;
+    }
+    if ((x->facts & EXCHANGE_BROKEN) != 0) return;
+    if (p->is_usage_only && !x->call->include_usage && x->client->usage_on_request) return;
+    if (p->is_start && x->started && x->client->starts_once) return;
+    x->started |= p->is_start;
+    if (p->is_end) {
+        x->facts |= EXCHANGE_END;
+        x->end_at = buf_len(x->out);
+    }
+    buf_add(x->out, raw);
+    if (!ends_with_blank_line(raw)) /* the stream's last event came without its blank line */
+        buf_add(x->out, STR("\n\n"));
+}
+
+static void take_event(struct exchange *x, const struct sse_event *ev)
+{
+    struct passing p = {.x = x};
+    if (ev->oversized) {
+        if (x->same) {
+            x->facts |= EXCHANGE_CONTENT; /* nothing but content is that long */
+            x->content_bytes += (int64_t)ev->raw.n;
+            buf_add(x->out, ev->raw);
+        } else {
+            fail(x, EXCHANGE_BROKEN, WEIR_UP_PROTOCOL, STR("an event of the provider's stream is too long"));
+        }
+        return;
+    }
+    if (ev->data.n > 0) {
+        arena_reset(&x->events);
+        enum weir_err e = x->target->read_event(x->reader, ev->name, ev->data, &x->events, on_delta, &p);
+        if (e != WEIR_OK && !is_over(x))
+            fail(x, EXCHANGE_BROKEN, e, STR("an event of the provider's stream cannot be read"));
+    }
+    if (x->same) pass_bytes(x, &p, ev->raw);
+}
+
+void exchange_feed(struct exchange *x, struct str bytes, struct buf *out)
+{
+    struct sse_event ev;
+    if (is_over(x)) return;
+    open_stream(x);
+    x->out = out;
+    sse_feed(&x->sse, bytes);
+    while (!is_over(x) && sse_next(&x->sse, &ev)) take_event(x, &ev);
+    x->out = NULL;
+}
+
+/* The body ended without the terminal event. Where the dialect's hosts do that after a good answer, the end is made up. */
+static void end_at_finish(struct exchange *x)
+{
+    struct passing p = {.x = x};
+    if (!x->target->ends_at_finish || (x->facts & EXCHANGE_FINISHED) == 0) return;
+    if (!x->same) {
+        on_delta(&p, &(struct delta){.kind = DELTA_END});
+        return;
+    }
+    note(x, &(struct delta){.kind = DELTA_END});
+    x->facts |= EXCHANGE_END;
+    x->end_at = buf_len(x->out);
+    x->client->write_end(x->out);
+}
+
+void exchange_finish(struct exchange *x, struct buf *out)
+{
+    struct sse_event ev;
+    if (is_over(x)) return;
+    open_stream(x);
+    x->out = out;
+    if (sse_finish(&x->sse, &ev)) take_event(x, &ev);
+    if (!is_over(x)) end_at_finish(x);
+    x->out = NULL;
+}
+
+void exchange_write_start(struct exchange *x, struct buf *out)
+{
+    if (x->same || x->started || is_over(x)) /* same: a ping is enough, and the provider's own opening may still come */
+        return;
+    open_stream(x);
+    struct stream_writer *writer = x->writer;
+    x->client->write_delta(writer, &(struct delta){.kind = DELTA_START, .id = x->answer_id, .model = x->answer_model},
+                           out);
+    x->started = writer->started;
+}
+
+void exchange_write_ping(struct exchange *x, struct buf *out)
+{
+    x->client->write_ping(out);
+}
+
+void exchange_write_error(struct exchange *x, enum weir_err e, struct str message, struct buf *out)
+{
+    /* A provider's own words reach the client as they are, but for those about a key that is not the client's. */
+    bool about_our_key = x->error.err == WEIR_UP_AUTH || x->error.err == WEIR_UP_PERMISSION;
+    if (x->error_event.n > 0 && x->error.err == e && !about_our_key) {
+        buf_add(out, x->error_event);
+        if (!ends_with_blank_line(x->error_event)) buf_add(out, STR("\n\n"));
+        return;
+    }
+    x->client->write_stream_error(e, message, out);
+}
+
+void exchange_fini(struct exchange *x)
+{
+    sse_fini(&x->sse);
+    buf_fini(&x->scratch);
+    arena_fini(&x->events);
+}
+
+/* ---- A whole answer ---- */
+
+static void note_answer(struct exchange *x, const struct answer *answer)
+{
+    for (const struct part *p = answer->parts; p != NULL; p = p->next)
+        x->content_bytes += (int64_t)(p->text.n + p->arguments.n);
+    x->answer_id = answer->id;
+    x->answer_model = answer->model;
+    x->usage = answer->usage;
+    x->facts |= EXCHANGE_END;
+    if (answer->parts != NULL) x->facts |= EXCHANGE_CONTENT;
+    if (answer->usage.known != 0) x->facts |= EXCHANGE_USAGE;
+    if (answer->finish != FINISH_NONE) {
+        x->facts |= EXCHANGE_FINISHED;
+        x->finish = str_of(finish_word(answer->finish));
+    }
+}
+
+static void rename_calls(const struct chat *chat, struct answer *answer)
+{
+    for (struct part *p = answer->parts; p != NULL; p = p->next)
+        if (p->kind == PART_TOOL_CALL) p->name = chat_tool_name(chat, p->name);
+}
+
+static enum weir_err translate_answer(struct exchange *x, struct answer *answer, struct buf *out)
+{
+    if (answer->finish == FINISH_NONE) {
+        fail(x, EXCHANGE_BROKEN, WEIR_UP_TRUNCATED, STR("the provider's answer has no finish reason"));
+        return WEIR_UP_TRUNCATED;
+    }
+    if (answer->created_s == 0) answer->created_s = (int64_t)x->hints.now_s;
+    rename_calls(x->chat, answer);
+    x->client->write_answer(answer, out);
+    return WEIR_OK;
+}
+
+enum weir_err exchange_answer(struct exchange *x, struct str body, struct buf *out)
+{
+    struct answer *answer = NULL;
+    struct str why = STR_NULL;
+    enum weir_err e = x->target->read_answer(body, x->arena, &answer, &why);
+    if (e == WEIR_OK && answer->has_error) {
+        x->target->read_error(0, NULL, body, x->arena, &x->error);
+        if (x->error.err == WEIR_UP_SERVER) x->error.err = WEIR_UP_STREAM_ERROR;
+        x->facts |= EXCHANGE_ERROR;
+        return x->error.err;
+    }
+    if (e != WEIR_OK) {
+        fail(x, EXCHANGE_BROKEN, WEIR_UP_PROTOCOL, why);
+        return WEIR_UP_PROTOCOL;
+    }
+    if (!x->same)
+        e = translate_answer(x, answer, out);
+    else
+        buf_add(out, body);
+    if (e == WEIR_OK) note_answer(x, answer);
+    return e;
+}

@@ -1,0 +1,194 @@
+/* Hub deltas out as chat completion chunks: the role first and once, each call's id and name once, its index for good,
+ * one finish, the usage for whom it was asked, [DONE]. */
+#include "proto/dialect/openai_chat.h"
+
+#include "proto/dialect/client_error.h"
+
+/* What is kept of an open part. */
+struct openai_chat_open {
+    struct openai_chat_open *next;
+    unsigned index;     /* the hub's */
+    unsigned wire;      /* of a call, or of a reasoning detail */
+    bool has_arguments; /* of a call */
+    struct str text;    /* signature of REASONING, until it closes */
+};
+
+static void begin(struct openai_chat_writer *w, struct buf *out)
+{
+    buf_add(out, STR("data: {\"id\":"));
+    buf_add_json_str(out, w->id);
+    buf_add(out, STR(",\"object\":\"chat.completion.chunk\",\"created\":"));
+    buf_add_u64(out, w->base.created_s);
+    buf_add(out, STR(",\"model\":"));
+    buf_add_json_str(out, w->model);
+    buf_add(out, STR(",\"choices\":["));
+}
+
+static void begin_delta(struct openai_chat_writer *w, struct buf *out)
+{
+    begin(w, out);
+    buf_add(out, STR("{\"index\":0,\"delta\":{"));
+}
+
+static void end_delta(struct openai_chat_writer *w, const char *finish, struct buf *out)
+{
+    buf_add(out, STR("},\"logprobs\":null,\"finish_reason\":"));
+    if (finish == NULL)
+        buf_add(out, STR("null"));
+    else
+        buf_add_json_str(out, str_of(finish));
+    buf_add(out, w->base.include_usage ? STR("}],\"usage\":null}\n\n") : STR("}]}\n\n"));
+}
+
+static void write_start(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
+{
+    if (d != NULL && (d->id.n > 0 || w->id.n == 0)) {
+        w->id = arena_copy(w->base.arena, d->id);
+        w->model = arena_copy(w->base.arena, d->model);
+        if (d->created_s != 0) w->base.created_s = d->created_s;
+    }
+    if (w->model.n == 0) w->model = w->base.model;
+    if (w->base.started) return;
+    w->base.started = true;
+    begin_delta(w, out);
+    buf_add(out, STR("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"));
+    end_delta(w, NULL, out);
+}
+
+static struct openai_chat_open **find(struct openai_chat_writer *w, unsigned index)
+{
+    struct openai_chat_open **at = &w->open;
+    while (*at != NULL && (*at)->index != index) at = &(*at)->next;
+    return at;
+}
+
+static void write_open(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
+{
+    struct openai_chat_open *o = arena_zalloc(w->base.arena, sizeof *o);
+    o->index = d->index;
+    o->next = w->open;
+    w->open = o;
+    if (d->part == PART_REASONING || d->part == PART_REDACTED) o->wire = w->reasonings++;
+    if (d->part != PART_TOOL_CALL) return;
+    o->wire = w->tools++;
+    begin_delta(w, out);
+    buf_add(out, STR("\"tool_calls\":[{\"index\":"));
+    buf_add_u64(out, o->wire);
+    buf_add(out, STR(",\"id\":"));
+    buf_add_json_str(out, d->id);
+    buf_add(out, STR(",\"type\":\"function\",\"function\":{\"name\":"));
+    buf_add_json_str(out, d->name);
+    buf_add(out, STR(",\"arguments\":\"\"}}]"));
+    end_delta(w, NULL, out);
+}
+
+static void write_arguments(struct openai_chat_writer *w, struct openai_chat_open *o, struct str text, struct buf *out)
+{
+    o->has_arguments = true;
+    begin_delta(w, out);
+    buf_add(out, STR("\"tool_calls\":[{\"index\":"));
+    buf_add_u64(out, o->wire);
+    buf_add(out, STR(",\"function\":{\"arguments\":"));
+    buf_add_json_str(out, text);
+    buf_add(out, STR("}}]"));
+    end_delta(w, NULL, out);
+}
+
+static void write_text(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
+{
+    struct str key;
+    switch (d->part) {
+    case PART_TEXT: key = STR("\"content\":"); break;
+    case PART_REASONING: key = STR("\"reasoning_content\":"); break;
+    case PART_REFUSAL: key = STR("\"refusal\":"); break;
+    default: return;
+    }
+    begin_delta(w, out);
+    buf_add(out, key);
+    buf_add_json_str(out, d->text);
+    end_delta(w, NULL, out);
+}
+
+static void keep_signature(struct openai_chat_writer *w, struct openai_chat_open *o, struct str text)
+{
+    o->text = o->text.n == 0 ? arena_copy(w->base.arena, text)
+                             : arena_printf(w->base.arena, "%.*s%.*s", STR_FMT(o->text), STR_FMT(text));
+}
+
+static void write_close(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
+{
+    struct openai_chat_open **at = find(w, d->index), *o = *at;
+    if (o == NULL) return;
+    *at = o->next;
+    if (d->part == PART_TOOL_CALL && !o->has_arguments) {
+        write_arguments(w, o, STR("{}"), out); /* no arguments are an empty object, not an empty text */
+    } else if (o->text.n > 0) {
+        struct part p = {.kind = d->part, .signature = o->text};
+        begin_delta(w, out);
+        buf_add(out, STR("\"reasoning_details\":["));
+        openai_chat_write_reasoning_detail(&p, o->wire, out);
+        buf_addc(out, ']');
+        end_delta(w, NULL, out);
+    }
+}
+
+static void write_finish(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
+{
+    if (d->finish == FINISH_REFUSAL && d->text.n > 0)
+        write_text(w, &(struct delta){.part = PART_REFUSAL, .text = d->text}, out);
+    begin_delta(w, out);
+    end_delta(w, openai_chat_finish_word(d->finish), out);
+}
+
+static void write_last(struct openai_chat_writer *w, struct buf *out)
+{
+    if (w->base.include_usage) {
+        begin(w, out);
+        buf_add(out, STR("],\"usage\":"));
+        openai_chat_write_usage(&w->usage, out);
+        buf_add(out, STR("}\n\n"));
+    }
+    w->base.end_at = buf_len(out);
+    openai_chat_write_end(out);
+}
+
+void openai_chat_write_delta(void *st, const struct delta *d, struct buf *out)
+{
+    struct openai_chat_writer *w = st;
+    struct openai_chat_open *o = *find(w, d->index);
+    if (d->usage != NULL) w->usage = *d->usage;
+    if (d->kind == DELTA_START || !w->base.started) write_start(w, d->kind == DELTA_START ? d : NULL, out);
+    switch (d->kind) {
+    case DELTA_OPEN: write_open(w, d, out); break;
+    case DELTA_TEXT: write_text(w, d, out); break;
+    case DELTA_ARGUMENTS:
+        if (o != NULL) write_arguments(w, o, d->text, out);
+        break;
+    case DELTA_SIGNATURE:
+        if (o != NULL) keep_signature(w, o, d->text);
+        break;
+    case DELTA_CLOSE: write_close(w, d, out); break;
+    case DELTA_FINISH: write_finish(w, d, out); break;
+    case DELTA_END: write_last(w, out); break;
+    case DELTA_START:
+    case DELTA_USAGE:
+    case DELTA_ERROR: break;
+    }
+}
+
+void openai_chat_write_ping(struct buf *out)
+{
+    buf_add(out, STR(": ping\n\n"));
+}
+
+void openai_chat_write_end(struct buf *out)
+{
+    buf_add(out, STR("data: [DONE]\n\n"));
+}
+
+void openai_chat_write_stream_error(enum weir_err e, struct str message, struct buf *out)
+{
+    buf_add(out, STR("data: "));
+    openai_error_write(e, message, out);
+    buf_add(out, STR("\n\n"));
+}

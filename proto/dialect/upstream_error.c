@@ -1,0 +1,264 @@
+#include "proto/dialect/upstream_error.h"
+
+#include "proto/dialect/tree.h"
+
+enum { MESSAGE_MOST = 500 };
+
+/* All that error bodies of any shape say, before it is judged. */
+struct said {
+    struct str message, code, type, detail;
+    uint16_t code_status; /* a code that is an HTTP status, as number or text: Azure "429", OpenRouter 502 */
+};
+
+enum where { CODE, MESSAGE };
+
+/* First match wins, so the narrow ones stand before the wide ones. A row with a status holds for that status only (0: any).
+ * No row looks for "429" or "rate limit" in a message: bad requests talk about those too. */
+static const struct pattern {
+    uint16_t status;
+    enum where where;
+    const char
+        *text; /* CODE: whole code, type or detail code; MESSAGE: part of the message; letters' case does not matter */
+    enum weir_err err;
+} PATTERNS[] = {
+    /* money */
+    {0, CODE, "insufficient_quota", WEIR_UP_QUOTA},
+    {0, CODE, "credit_balance_exhausted", WEIR_UP_QUOTA},
+    {0, CODE, "organization_spend_limit_exceeded", WEIR_UP_QUOTA},
+    {0, CODE, "project_spend_limit_exceeded", WEIR_UP_QUOTA},
+    {0, CODE, "organization_usage_limit_exceeded", WEIR_UP_QUOTA},
+    {0, CODE, "billing_hard_limit_reached", WEIR_UP_QUOTA},
+    {0, CODE, "billing_not_active", WEIR_UP_QUOTA},
+    {0, CODE, "usage_limit_reached", WEIR_UP_QUOTA},
+    {0, CODE, "usage_not_included", WEIR_UP_QUOTA},
+    {0, CODE, "billing_error", WEIR_UP_QUOTA},
+    {0, CODE, "enforced_spend_limit_reached", WEIR_UP_QUOTA},
+    {0, CODE, "contract_spend_limit_reached", WEIR_UP_QUOTA},
+    {0, CODE, "linked_organization_spend_limit_reached", WEIR_UP_QUOTA},
+    {0, MESSAGE, "credit balance is too low", WEIR_UP_QUOTA},
+    {0, MESSAGE, "insufficient balance", WEIR_UP_QUOTA},
+    {402, MESSAGE, "", WEIR_UP_QUOTA},
+    /* too much at a time */
+    {0, CODE, "server_is_overloaded", WEIR_UP_OVERLOADED},
+    {0, CODE, "overloaded_error", WEIR_UP_OVERLOADED},
+    {429, MESSAGE, "system is experiencing high demand", WEIR_UP_OVERLOADED},
+    {0, MESSAGE, "engine is currently overloaded", WEIR_UP_OVERLOADED},
+    {0, CODE, "rate_limit_exceeded", WEIR_UP_RATE_LIMIT},
+    {0, CODE, "rate_limit_error", WEIR_UP_RATE_LIMIT},
+    {0, CODE, "slow_down", WEIR_UP_RATE_LIMIT},
+    {0, CODE, "ramp_limit_exceeded", WEIR_UP_RATE_LIMIT},
+    {0, CODE, "ratelimitreached", WEIR_UP_RATE_LIMIT},
+    {0, CODE, "too_many_requests", WEIR_UP_RATE_LIMIT},
+    {429, CODE, "requests", WEIR_UP_RATE_LIMIT},
+    {429, CODE, "tokens", WEIR_UP_RATE_LIMIT},
+    /* too long */
+    {0, CODE, "context_length_exceeded", WEIR_UP_CONTEXT_LENGTH},
+    {0, CODE, "string_above_max_length", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "maximum context length", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "exceed the configured limit", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "string too long", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "prompt is too long", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "exceed context limit", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "longer than the model's context", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "exceeds the available context", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "max_new_tokens` must be", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "too many tokens", WEIR_UP_CONTEXT_LENGTH},
+    {422, MESSAGE, "max_new_tokens` must be", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "current length is", WEIR_UP_CONTEXT_LENGTH},
+    {413, MESSAGE, "prompt is too long", WEIR_UP_CONTEXT_LENGTH},
+    /* policy */
+    {0, CODE, "content_policy_violation", WEIR_UP_CONTENT_POLICY},
+    {0, CODE, "content_filter", WEIR_UP_CONTENT_POLICY},
+    {0, CODE, "responsibleaipolicyviolation", WEIR_UP_CONTENT_POLICY},
+    {0, CODE, "invalid_prompt", WEIR_UP_CONTENT_POLICY},
+    {0, CODE, "moderation_blocked", WEIR_UP_CONTENT_POLICY},
+    {0, CODE, "bio_policy", WEIR_UP_CONTENT_POLICY},
+    {0, CODE, "misalignment_policy_violation", WEIR_UP_CONTENT_POLICY},
+    {0, MESSAGE, "rejected as a result of our safety system", WEIR_UP_CONTENT_POLICY},
+    {0, MESSAGE, "content management policy", WEIR_UP_CONTENT_POLICY},
+    {0, MESSAGE, "blocked by content filtering policy", WEIR_UP_CONTENT_POLICY},
+    /* our key */
+    {0, CODE, "invalid_api_key", WEIR_UP_AUTH},
+    {0, CODE, "authentication_error", WEIR_UP_AUTH},
+    {0, CODE, "ip_not_authorized", WEIR_UP_AUTH},
+    {0, CODE, "permission_error", WEIR_UP_PERMISSION},
+    {0, CODE, "unsupported_country", WEIR_UP_PERMISSION},
+    {0, CODE, "unsupported_country_region_territory", WEIR_UP_PERMISSION},
+    /* the model */
+    {0, CODE, "model_not_found", WEIR_UP_NOT_FOUND},
+    {0, CODE, "deploymentnotfound", WEIR_UP_NOT_FOUND},
+    {0, CODE, "not_found_error", WEIR_UP_NOT_FOUND},
+    /* what this model cannot do */
+    {0, CODE, "unsupported_parameter", WEIR_UP_CAPABILITY},
+    {0, CODE, "unsupported_value", WEIR_UP_CAPABILITY},
+    {0, CODE, "unknown_parameter", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "function tools with reasoning_effort", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "is not supported for this model", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "not supported on this model", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "extra inputs are not permitted", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "are not supported for this model", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "does not support assistant message prefill", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "does not support tool types", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "`temperature` and `top_p` cannot both", WEIR_UP_CAPABILITY},
+    /* the rest that has a name */
+    {0, CODE, "request_too_large", WEIR_UP_TOO_LARGE},
+    {0, CODE, "timeout_error", WEIR_UP_TIMEOUT},
+    {0, CODE, "conflict_error", WEIR_UP_CONFLICT},
+    {0, CODE, "api_error", WEIR_UP_SERVER},
+    {0, CODE, "server_error", WEIR_UP_SERVER},
+    {0, CODE, "internal_server_error", WEIR_UP_SERVER},
+    {0, CODE, "invalid_request_error", WEIR_UP_BAD_REQUEST},
+};
+
+static enum weir_err err_of_status(uint16_t status)
+{
+    switch (status) {
+    case 401: return WEIR_UP_AUTH;
+    case 402: return WEIR_UP_QUOTA;
+    case 403: return WEIR_UP_PERMISSION;
+    case 404: return WEIR_UP_NOT_FOUND;
+    case 408:
+    case 504:
+    case 524: return WEIR_UP_TIMEOUT;
+    case 409: return WEIR_UP_CONFLICT;
+    case 413: return WEIR_UP_TOO_LARGE;
+    case 429: return WEIR_UP_RATE_LIMIT;
+    case 503:
+    case 529: return WEIR_UP_OVERLOADED;
+    default: break;
+    }
+    if (status >= 300 && status < 400) return WEIR_UP_REDIRECT;
+    return status >= 400 && status < 500 ? WEIR_UP_BAD_REQUEST : WEIR_UP_SERVER;
+}
+
+/* ---- Reading the shapes ---- */
+
+static struct str code_text(yyjson_val *v, struct said *s)
+{
+    struct str text = yyjson_is_str(v) ? tree_str(v) : tree_num(v);
+    uint64_t number;
+    if (str_u64(text, &number) && number >= 400 && number < 600) s->code_status = (uint16_t)number;
+    return text;
+}
+
+static void set(struct str *field, struct str value)
+{
+    if (field->n == 0) *field = value;
+}
+
+static void read_inner(yyjson_val *o, struct said *s)
+{
+    set(&s->message, tree_get_str(o, "message"));
+    set(&s->code, code_text(yyjson_obj_get(o, "code"), s));
+    set(&s->type, tree_get_str(o, "type"));
+    set(&s->detail, tree_get_str(tree_get(o, "details"), "error_code"));
+    set(&s->detail, tree_get_str(tree_get(o, "innererror"), "code"));
+    /* OpenRouter: what the provider behind it said */
+    set(&s->detail, tree_get_str(tree_get(o, "metadata"), "error_type"));
+}
+
+static void read_said(yyjson_val *root, struct said *s)
+{
+    yyjson_val *error = tree_get(root, "error"), *detail = tree_get(root, "detail");
+    if (yyjson_is_arr(root)) /* Gemini's OpenAI look-alike wraps it in an array */
+        error = tree_get(yyjson_arr_get_first(root), "error");
+    if (yyjson_is_obj(error))
+        read_inner(error, s);
+    else if (yyjson_is_str(error)) /* xAI: {"code": …, "error": "text"} */
+        set(&s->message, tree_str(error));
+    if (error == NULL || yyjson_is_str(error)) read_inner(root, s); /* Mistral, vLLM, Cohere: flat */
+    if (yyjson_is_str(detail))                                      /* FastAPI */
+        set(&s->message, tree_str(detail));
+    else if (yyjson_is_arr(detail))
+        set(&s->message, tree_get_str(yyjson_arr_get_first(detail), "msg"));
+    if (yyjson_is_obj(tree_get(root, "message")) && s->message.n == 0) /* Mistral 422: {"message":{"detail":[…]}} */
+        set(&s->message, tree_get_str(yyjson_arr_get_first(tree_get(tree_get(root, "message"), "detail")), "msg"));
+}
+
+/* ---- Judging ---- */
+
+static bool matches(const struct pattern *p, uint16_t status, const struct said *s)
+{
+    struct str text = str_of(p->text);
+    if (p->status != 0 && p->status != status) return false;
+    if (p->where == MESSAGE) return str_icontains(s->message, text);
+    return str_ieq(s->detail, text) || str_ieq(s->code, text) || str_ieq(s->type, text);
+}
+
+static enum weir_err judge(uint16_t status, const struct said *s)
+{
+    for (size_t i = 0; i < sizeof PATTERNS / sizeof *PATTERNS; i++)
+        if (matches(&PATTERNS[i], status, s)) {
+            enum weir_err e = PATTERNS[i].err;
+            /* "invalid_request_error" is also the type of OpenAI's 401, 403 and 404: the status knows better. */
+            if (e == WEIR_UP_BAD_REQUEST && status != 0 && status != 400 && status != 422) break;
+            return e;
+        }
+    return err_of_status(status);
+}
+
+static bool is_html(struct str s)
+{
+    return str_icontains(str_slice(s, 0, 512), STR("<html")) || str_icontains(str_slice(s, 0, 512), STR("<!doctype"));
+}
+
+/* A text body may be shown; a broken JSON or a page may not. */
+static bool is_plain_text(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 && s.p[i] != '\n' && s.p[i] != '\r' && s.p[i] != '\t') return false;
+    return s.n > 0 && !is_html(s) && s.p[0] != '{' && s.p[0] != '[' && s.p[0] != '<';
+}
+
+static struct str safe_message(struct str s, struct arena *a)
+{
+    if (is_html(s)) return STR_NULL;
+    if (s.n > MESSAGE_MOST) {
+        s.n = MESSAGE_MOST;
+        while (s.n > 0 && ((unsigned char)s.p[s.n] & 0xC0) == 0x80) /* not inside a UTF-8 sequence */
+            s.n--;
+    }
+    return arena_copy(a, s);
+}
+
+static void conclude(uint16_t status, const struct answer_headers *h, const struct said *s, struct arena *a,
+                     struct upstream_error *ret_error)
+{
+    static const struct answer_headers none;
+    if (h == NULL) h = &none;
+    int64_t hint = retry_hint_ms(h, s->message);
+    /* The body's own status wins over that of the transport: a 500 may hide a 429. */
+    uint16_t effective = s->code_status != 0 ? s->code_status : status;
+    *ret_error = (struct upstream_error){
+        .err = judge(effective, s),
+        .message = safe_message(s->message, a),
+        .code = arena_copy(a, str_slice(s->code.n > 0 ? s->code : s->type, 0, 64)),
+        .retry_after_ms = hint,
+        .should_not_retry = str_iis(h->should_retry, "false"),
+    };
+}
+
+void upstream_error_read(uint16_t status, const struct answer_headers *h, struct str body, struct arena *a,
+                         struct upstream_error *ret_error)
+{
+    enum { BODY_MOST = 64 * 1024 };
+    struct said s = {0};
+    struct arena tree;
+    yyjson_val *root;
+    struct str why;
+    arena_init(&tree, 8 * 1024);
+    if (body.n > 0 && body.n <= BODY_MOST && tree_read(body, &tree, &root, &why) == WEIR_OK)
+        read_said(root, &s);
+    else if (body.n <= BODY_MOST && is_plain_text(body))
+        s.message = str_trim(body);
+    conclude(status, h, &s, a, ret_error);
+    arena_fini(&tree);
+}
+
+void upstream_error_in_stream(yyjson_val *root, struct arena *a, struct upstream_error *ret_error)
+{
+    struct said s = {0};
+    read_said(root, &s);
+    conclude(0, NULL, &s, a, ret_error);
+    if (ret_error->err == WEIR_UP_SERVER && s.code_status == 0) ret_error->err = WEIR_UP_STREAM_ERROR;
+}
