@@ -121,7 +121,7 @@ struct shower {
 
 static void show_section(struct shower *w, enum key_section s, const void *base, unsigned indent);
 
-static bool is_empty(const struct key_row *row, const void *field)
+bool show_is_empty(const struct key_row *row, const void *field)
 {
     switch (row->kind) {
     case KIND_TEXT:
@@ -150,7 +150,7 @@ static bool is_hidden(const struct key_row *row, const void *base)
         return true;                                               /* a pass-through has no strategy */
     if (row->kind == KIND_SECRET && !is_written) return true;      /* came from its file */
     if (row->section == SECTION_model && !is_written) return true; /* facts that the list knows better */
-    return is_empty(row, field);
+    return show_is_empty(row, field);
 }
 
 static void add_origin(struct shower *w, const struct key_row *row, const struct tree_node *node)
@@ -217,7 +217,7 @@ static void show_row(struct shower *w, const struct key_row *row, const void *ba
     buf_addc(w->out, ' ');
     if (row->kind == KIND_PRICE)
         buf_addz(w->out, "free");
-    else if (is_empty(row, field))
+    else if (show_is_empty(row, field))
         buf_addz(w->out, "none");
     else
         show_value(row, field, node, w->out);
@@ -242,158 +242,4 @@ void config_show(const struct config *c, bool with_origin, struct buf *out)
     struct shower w = {out, c, with_origin};
 
     show_section(&w, SECTION_root, c, 0);
-}
-
-/* ---- what a reload changed ---- */
-
-struct differ {
-    struct buf *out;
-    unsigned changes, restarts;
-};
-
-static void diff_section(struct differ *d, enum key_section s, const void *was, const void *now, struct str path);
-
-static void diff_line(struct differ *d, const struct key_row *row)
-{
-    d->changes++;
-    if (row->reload == RELOAD_RESTART) {
-        d->restarts++;
-        buf_addz(d->out, " (needs a restart)");
-    }
-    buf_addc(d->out, '\n');
-}
-
-static const void *entry_find(struct list list, const struct key_row *row, struct str name)
-{
-    size_t bytes = section_bytes(row->sub);
-
-    for (size_t i = 0; i < list.n; i++) {
-        const void *entry = list.at + i * bytes;
-        struct str found = row->kind == KIND_LIST ? ((const struct config_target *)entry)->model : at_of(entry).name;
-
-        if (str_eq(found, name)) return entry;
-    }
-    return NULL;
-}
-
-/* Targets, the one list of sections, are told apart by their model. */
-static void diff_list(struct differ *d, const struct key_row *row, struct list was, struct list now, struct str path)
-{
-    size_t bytes = section_bytes(row->sub);
-    bool is_list = row->kind == KIND_LIST;
-
-    for (size_t i = 0; i < was.n + now.n; i++) {
-        bool is_old = i < was.n;
-        const void *entry = is_old ? was.at + i * bytes : now.at + (i - was.n) * bytes;
-        struct str name = is_list ? ((const struct config_target *)entry)->model : at_of(entry).name;
-        const void *other = entry_find(is_old ? now : was, row, name);
-        struct buf inner = {0};
-
-        if (other == NULL) {
-            if (is_list)
-                buf_addf(d->out, "%.*s: target %.*s %s", STR_FMT(path), STR_FMT(name), is_old ? "removed" : "added");
-            else
-                buf_addf(d->out, "%s.%.*s: %s", row->name, STR_FMT(name), is_old ? "removed" : "added");
-            diff_line(d, row);
-        } else if (is_old && is_list) {
-            int64_t before = ((const struct config_target *)entry)->weight;
-            int64_t after = ((const struct config_target *)other)->weight;
-
-            if (before == after) continue;
-            buf_addf(d->out, "%.*s: weight of %.*s %lld → %lld", STR_FMT(path), STR_FMT(name), (long long)before,
-                     (long long)after);
-            diff_line(d, row);
-        } else if (is_old) {
-            buf_addf(&inner, "%s.%.*s", row->name, STR_FMT(name));
-            diff_section(d, row->sub, entry, other, buf_view(&inner));
-            buf_fini(&inner);
-        }
-    }
-    for (size_t i = 0; is_list && was.n == now.n && i < was.n; i++) {
-        struct str before = ((const struct config_target *)(was.at + i * bytes))->model;
-
-        if (!str_eq(before, ((const struct config_target *)(now.at + i * bytes))->model) &&
-            entry_find(now, row, before) != NULL) {
-            buf_addf(d->out, "%.*s: the order of its targets", STR_FMT(path));
-            diff_line(d, row);
-            return;
-        }
-    }
-}
-
-static void diff_value(struct differ *d, const struct key_row *row, const void *was, const void *now, struct str path)
-{
-    struct buf before = {0}, after = {0};
-
-    if (row->kind == KIND_SECRET) {
-        if (!str_eq(*(const struct str *)was, *(const struct str *)now)) {
-            buf_addf(d->out, "%.*s: changed", STR_FMT(path));
-            diff_line(d, row);
-        }
-        return;
-    }
-    if (is_empty(row, was))
-        buf_addz(&before, "none");
-    else
-        show_value(row, was, NULL, &before);
-    if (is_empty(row, now))
-        buf_addz(&after, "none");
-    else
-        show_value(row, now, NULL, &after);
-    if (!str_eq(buf_view(&before), buf_view(&after))) {
-        buf_addf(d->out, "%.*s: %.*s → %.*s", STR_FMT(path), STR_FMT(buf_view(&before)), STR_FMT(buf_view(&after)));
-        diff_line(d, row);
-    }
-    buf_fini(&before);
-    buf_fini(&after);
-}
-
-static void diff_row(struct differ *d, const struct key_row *row, const void *was, const void *now, struct str path)
-{
-    struct buf inner = {0};
-    const struct config_price *old_price = was, *new_price = now;
-
-    buf_addf(&inner, "%.*s%s%s", STR_FMT(path), path.n > 0 ? "." : "", row->name);
-    switch (row->kind) {
-    case KIND_LATER: break;
-    case KIND_SECTION: diff_section(d, row->sub, was, now, buf_view(&inner)); break;
-    case KIND_MAP: diff_list(d, row, list_of(was), list_of(now), STR_NULL); break;
-    case KIND_LIST: diff_list(d, row, list_of(was), list_of(now), path); break;
-    case KIND_PRICE:
-        if (old_price->free != new_price->free) {
-            buf_addf(d->out, "%.*s: %s", STR_FMT(buf_view(&inner)), new_price->free ? "now free" : "no longer free");
-            diff_line(d, row);
-        } else {
-            diff_section(d, row->sub, was, now, buf_view(&inner));
-        }
-        break;
-    default: diff_value(d, row, was, now, buf_view(&inner)); break;
-    }
-    buf_fini(&inner);
-}
-
-static void diff_section(struct differ *d, enum key_section s, const void *was, const void *now, struct str path)
-{
-    for (size_t i = 0; i < key_rows_n; i++)
-        if (key_rows[i].section == s)
-            diff_row(d, &key_rows[i], (const char *)was + key_rows[i].offset, (const char *)now + key_rows[i].offset,
-                     path);
-    if (s == SECTION_provider) {
-        const struct config_provider *before = was, *after = now;
-
-        if (str_eq(before->ca_file, after->ca_file) && !str_eq(before->ca_pem, after->ca_pem)) {
-            buf_addf(d->out, "%.*s.ca_file: its content changed", STR_FMT(path));
-            diff_line(d, key_find(s, STR("ca_file")));
-        }
-    }
-}
-
-void config_diff(const struct config *was, const struct config *now, struct buf *out, unsigned *ret_changes,
-                 unsigned *ret_restarts)
-{
-    struct differ d = {out, 0, 0};
-
-    diff_section(&d, SECTION_root, was, now, STR_NULL);
-    *ret_changes = d.changes;
-    *ret_restarts = d.restarts;
 }

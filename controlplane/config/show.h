@@ -1,4 +1,4 @@
-/* show.h — values and whole configurations as text: `config show`, `config schema`, and what a reload changed
+/* show.h — values and whole configurations as text: `config show`, `config schema`
  * Owns:     nothing.
  * Process:  control plane; pure.
  * Memory:   appends to the buf given in.
@@ -11,10 +11,7 @@
 /* A value as one line of YAML; a secret is covered. `written` is its node, or NULL. */
 void show_value(const struct key_row *row, const void *field, const struct tree_node *written, struct buf *out);
 
+bool show_is_empty(const struct key_row *row, const void *field); /* as if the key were not written */
+
 /* The JSON Schema (draft-07) of weir.yaml, for editors. */
 void config_schema(struct buf *out);
-
-/* One line per difference, for people: "routes.chat: weight of openai/gpt-x 90 → 50", "providers.local: removed". Lines whose key
- * takes effect only at a new start end with " (needs a restart)". */
-void config_diff(const struct config *was, const struct config *now, struct buf *out, unsigned *ret_changes,
-                 unsigned *ret_restarts);
