@@ -1,6 +1,5 @@
 #include "controlplane/config/bind.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "controlplane/config/env.h"
@@ -16,13 +15,6 @@ struct binder {
 };
 
 enum { VALUES_MAX = 1000000 };
-
-struct list { /* the shape of every struct that is a pointer and a length */
-    void *at;
-    size_t n;
-};
-static_assert(sizeof(struct list) == sizeof(struct texts) && sizeof(struct list) == sizeof(struct config_targets),
-              "lists are read and written through one shape");
 
 static void bind_section(struct binder *b, enum key_section s, const struct section_at *at, struct str path, void *out);
 
@@ -154,7 +146,7 @@ static void bind_list(struct binder *b, const struct key_row *row, const struct 
                       void *field)
 {
     size_t bytes = section_bytes(row->sub);
-    struct list list = {NULL, 0};
+    struct section_list list = {NULL, 0};
 
     if (node->kind != TREE_LIST) {
         refuse(b, node->at, "%.*s wants a list", STR_FMT(path));
@@ -169,7 +161,7 @@ static void bind_list(struct binder *b, const struct key_row *row, const struct 
         const struct section_at at = {node->items[i], node->items[i]->at, STR_NULL};
 
         bind_section(b, row->sub, &at, arena_printf(b->arena, "%.*s[%u]", STR_FMT(path), i),
-                     (char *)list.at + list.n++ * bytes);
+                     list.at + list.n++ * bytes);
     }
     memcpy(field, &list, sizeof list);
 }
@@ -178,7 +170,7 @@ static void bind_map(struct binder *b, const struct key_row *row, const struct t
                      void *field)
 {
     size_t bytes = section_bytes(row->sub);
-    struct list list = {NULL, 0};
+    struct section_list list = {NULL, 0};
 
     if (node->kind != TREE_MAP) {
         refuse(b, node->at, "%.*s wants a map of names", STR_FMT(path));
@@ -193,7 +185,7 @@ static void bind_map(struct binder *b, const struct key_row *row, const struct t
         const struct tree_pair *pair = &node->pairs[i];
         const struct section_at at = {pair->value, pair->key->at, pair->key->text};
 
-        bind_section(b, row->sub, &at, path_join(b, path, at.name), (char *)list.at + list.n++ * bytes);
+        bind_section(b, row->sub, &at, path_join(b, path, at.name), list.at + list.n++ * bytes);
     }
     memcpy(field, &list, sizeof list);
 }

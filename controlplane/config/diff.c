@@ -1,21 +1,6 @@
 #include "controlplane/config/diff.h"
 
-#include <string.h>
-
 #include "controlplane/config/show.h"
-
-struct list { /* the shape of every struct that is a pointer and a length */
-    char *at;
-    size_t n;
-};
-
-static struct list list_of(const void *field)
-{
-    struct list list;
-
-    memcpy(&list, field, sizeof list);
-    return list;
-}
 
 struct differ {
     void (*line)(void *context, struct str text, bool needs_restart);
@@ -33,13 +18,14 @@ static void diff_line(struct differ *d, const struct key_row *row)
     buf_clear(&d->text);
 }
 
-static const void *entry_find(struct list list, const struct key_row *row, struct str name)
+static const void *entry_find(struct section_list list, const struct key_row *row, struct str name)
 {
     size_t bytes = section_bytes(row->sub);
 
     for (size_t i = 0; i < list.n; i++) {
         const void *entry = list.at + i * bytes;
-        struct str found = row->kind == KIND_LIST ? ((const struct config_target *)entry)->model : at_of(entry).name;
+        struct str found =
+            row->kind == KIND_LIST ? ((const struct config_target *)entry)->model : section_at(entry).name;
 
         if (str_eq(found, name)) return entry;
     }
@@ -47,7 +33,8 @@ static const void *entry_find(struct list list, const struct key_row *row, struc
 }
 
 /* Targets, the one list of sections, are told apart by their model. */
-static void diff_list(struct differ *d, const struct key_row *row, struct list was, struct list now, struct str path)
+static void diff_list(struct differ *d, const struct key_row *row, struct section_list was, struct section_list now,
+                      struct str path)
 {
     size_t bytes = section_bytes(row->sub);
     bool is_list = row->kind == KIND_LIST;
@@ -55,7 +42,7 @@ static void diff_list(struct differ *d, const struct key_row *row, struct list w
     for (size_t i = 0; i < was.n + now.n; i++) {
         bool is_old = i < was.n;
         const void *entry = is_old ? was.at + i * bytes : now.at + (i - was.n) * bytes;
-        struct str name = is_list ? ((const struct config_target *)entry)->model : at_of(entry).name;
+        struct str name = is_list ? ((const struct config_target *)entry)->model : section_at(entry).name;
         const void *other = entry_find(is_old ? now : was, row, name);
         struct buf inner = {0};
 
@@ -127,8 +114,8 @@ static void diff_row(struct differ *d, const struct key_row *row, const void *wa
     switch (row->kind) {
     case KIND_LATER: break;
     case KIND_SECTION: diff_section(d, row->sub, was, now, buf_view(&inner)); break;
-    case KIND_MAP: diff_list(d, row, list_of(was), list_of(now), STR_NULL); break;
-    case KIND_LIST: diff_list(d, row, list_of(was), list_of(now), path); break;
+    case KIND_MAP: diff_list(d, row, section_list(was), section_list(now), STR_NULL); break;
+    case KIND_LIST: diff_list(d, row, section_list(was), section_list(now), path); break;
     case KIND_PRICE:
         if (old_price->free != new_price->free) {
             buf_addf(&d->text, "%.*s: %s", STR_FMT(buf_view(&inner)), new_price->free ? "now free" : "no longer free");

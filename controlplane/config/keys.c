@@ -1,5 +1,6 @@
 #include "controlplane/config/keys.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -60,6 +61,26 @@ size_t section_bytes(enum key_section s)
 #undef SECTION
     };
     return bytes[s];
+}
+
+static_assert(sizeof(struct section_list) == sizeof(struct texts) &&
+                  sizeof(struct section_list) == sizeof(struct config_targets),
+              "lists have one shape");
+
+struct section_list section_list(const void *field)
+{
+    struct section_list list;
+
+    memcpy(&list, field, sizeof list);
+    return list;
+}
+
+struct section_at section_at(const void *section)
+{
+    struct section_at at;
+
+    memcpy(&at, section, sizeof at);
+    return at;
 }
 
 const struct key_row *key_find(enum key_section s, struct str name)

@@ -60,6 +60,15 @@ extern const struct key_row key_rows[];
 extern const size_t key_rows_n;
 
 size_t section_bytes(enum key_section s);
+
+/* Every struct of a pointer and a length (struct texts, struct config_routes …) has this shape: read and written through it. */
+struct section_list {
+    char *at;
+    size_t n;
+};
+struct section_list section_list(const void *field);
+struct section_at section_at(const void *section); /* what every section begins with */
+
 const struct key_row *key_find(enum key_section s, struct str name); /* NULL: unknown */
 /* The name nearest to a mistyped one, or NULL. */
 const char *key_nearest(enum key_section s, struct str name);

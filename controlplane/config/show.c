@@ -92,27 +92,6 @@ void show_value(const struct key_row *row, const void *field, const struct tree_
 
 /* ---- the effective configuration ---- */
 
-struct list { /* the shape of every struct that is a pointer and a length */
-    char *at;
-    size_t n;
-};
-
-static struct list list_of(const void *field)
-{
-    struct list list;
-
-    memcpy(&list, field, sizeof list);
-    return list;
-}
-
-static struct section_at at_of(const void *section)
-{
-    struct section_at at;
-
-    memcpy(&at, section, sizeof at);
-    return at;
-}
-
 struct shower {
     struct buf *out;
     const struct config *c;
@@ -130,10 +109,10 @@ bool show_is_empty(const struct key_row *row, const void *field)
     case KIND_TEXTS:
     case KIND_TAGS:
     case KIND_MAP:
-    case KIND_LIST: return list_of(field).n == 0;
+    case KIND_LIST: return section_list(field).n == 0;
     case KIND_RATE: return *(const int64_t *)field == RATE_NONE;
     case KIND_WHEN: return *(const int64_t *)field == 0;
-    case KIND_PRICE: return at_of(field).node == NULL;
+    case KIND_PRICE: return section_at(field).node == NULL;
     case KIND_LATER: return true;
     default: return false;
     }
@@ -143,7 +122,7 @@ bool show_is_empty(const struct key_row *row, const void *field)
 static bool is_hidden(const struct key_row *row, const void *base)
 {
     const void *field = (const char *)base + row->offset;
-    bool is_written = tree_find(at_of(base).node, row->name) != NULL;
+    bool is_written = tree_find(section_at(base).node, row->name) != NULL;
 
     if (row->section == SECTION_admin && strcmp(row->name, "http") == 0) return false; /* empty is "none" */
     if (row->section == SECTION_route && row->kind == KIND_ENUM && ((const struct config_route *)base)->match.n > 0)
@@ -172,7 +151,7 @@ static void add_indent(struct buf *out, unsigned indent)
 
 static void show_list(struct shower *w, const struct key_row *row, const void *field, unsigned indent)
 {
-    struct list list = list_of(field);
+    struct section_list list = section_list(field);
     size_t bytes = section_bytes(row->sub);
 
     for (size_t i = 0; i < list.n; i++) {
@@ -189,7 +168,7 @@ static void show_list(struct shower *w, const struct key_row *row, const void *f
                     buf_len(w->out) - start - 2 * (indent + 1));
             buf_truncate(w->out, buf_len(w->out) - 2 * indent);
         } else {
-            add_text(w->out, at_of(entry).name);
+            add_text(w->out, section_at(entry).name);
             buf_addz(w->out, ":\n");
             show_section(w, row->sub, entry, indent + 1);
         }
@@ -199,7 +178,7 @@ static void show_list(struct shower *w, const struct key_row *row, const void *f
 static void show_row(struct shower *w, const struct key_row *row, const void *base, unsigned indent)
 {
     const void *field = (const char *)base + row->offset;
-    const struct tree_node *node = tree_find(at_of(base).node, row->name);
+    const struct tree_node *node = tree_find(section_at(base).node, row->name);
 
     if (is_hidden(row, base)) return;
     add_indent(w->out, indent);
