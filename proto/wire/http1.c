@@ -272,13 +272,13 @@ static bool take_line(struct http1 *h, struct str *in)
     return whole;
 }
 
-/* A line is whole: an empty one is passed over (RFC 9112 §2.2: by a server), any other goes to both judges. */
+/* A line is whole: an empty one is passed over (RFC 9112 §2.2; some servers send one behind a 100), any other goes to both
+ * judges. */
 static bool start_line(struct http1 *h)
 {
     struct str line = str_slice((struct str){h->bytes.p, h->bytes.len}, h->line_at, h->bytes.len);
     const char *text = NULL;
     if (line.n == 2) {
-        if (h->role == HTTP1_RESPONSE) return fail(h, WEIR_BAD_HTTP, "an empty line before the answer") != HTTP1_BAD;
         h->line_at = (uint32_t)h->bytes.len;
         return false;
     }

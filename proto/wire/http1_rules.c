@@ -111,6 +111,10 @@ static enum weir_err read_framing(struct http1_head *head, const char **ret_text
             if (++codings > 1) return bad("two Transfer-Encoding", ret_text);
             if (!str_iis(value, "chunked")) return bad("Transfer-Encoding other than chunked", ret_text);
             head->chunked = true;
+        } else if (str_iis(head->header[i].name, "content_length") ||
+                   str_iis(head->header[i].name, "transfer_encoding")) {
+            return bad("a framing header spelled with an underscore",
+                       ret_text); /* CGI-like readers take it for the real one */
         }
     }
     if (lengths > 0 && codings > 0) return bad("both Content-Length and Transfer-Encoding", ret_text);

@@ -386,6 +386,7 @@ static void responses_are_read(void **state)
         "1\r\n\r\na",
         "HBE", WEIR_OK, "a");
     assert_int_equal(http1_head(&kept)->n, 1);
+    response_is("HTTP/1.1 100 Continue\r\n\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HE", WEIR_OK, "");
     struct how head = {.role = HTTP1_RESPONSE, .head_request = true, .eof = true};
     check("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", head, "HE", WEIR_OK, "");
     check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", head, "HE", WEIR_OK, "");
@@ -410,7 +411,7 @@ static void broken_responses_are_refused(void **state)
         "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
         "HTTP/1.1 200 OK\r\nNo colon\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
-        "\r\nHTTP/1.1 200 OK\r\n\r\n",
+        "\nHTTP/1.1 200 OK\r\n\r\n",
         "SSH-2.0-OpenSSH\r\n",
         "\x15\x03\x01\x00\x02\x02\x46",
         "{\"error\":1}",
