@@ -16,8 +16,8 @@ enum channel_type {
     CHAN_PUBLISH,  /* control plane -> supervisor -> workers: snapshot, secrets */
     CHAN_TICK,     /* control plane -> supervisor -> workers: tick of a new incarnation */
     CHAN_READY,    /* worker -> supervisor: listening, `number` is its worker number */
-    CHAN_WORKER_DIED, /* supervisor -> control plane: `number`; its journal may be recovered now, the next one waits for CHAN_RECOVERED */
-    CHAN_RECOVERED, /* control plane -> supervisor: `number` */
+    CHAN_WORKER_DIED, /* supervisor -> control plane: `number`; slots of the dead may be closed now (journal.h), the next worker does not wait */
+    CHAN_RECOVERED,   /* control plane -> supervisor: `number`; nothing waits for it yet */
     CHAN_DRAIN,     /* supervisor -> all: SIGTERM; control plane -> supervisor: `weir stop` */
     CHAN_STOP,      /* supervisor -> all: now, events committed */
     CHAN_RELOAD,    /* supervisor -> control plane: SIGHUP */
