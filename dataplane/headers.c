@@ -1,0 +1,169 @@
+#include "dataplane/headers.h"
+
+#include "dataplane/generation.h"
+#include "dataplane/meter.h"
+#include "dataplane/request.h"
+#include "proto/base/clock.h"
+#include "proto/base/version.h"
+#include "proto/money/price.h"
+
+static bool is_prefixed(struct str name, struct str prefix)
+{
+    return name.n > prefix.n && str_ieq(str_slice(name, 0, prefix.n), prefix);
+}
+
+bool headers_go_up(struct str name)
+{
+    return (is_prefixed(name, STR("anthropic-")) && !str_iis(name, "anthropic-version")) ||
+           is_prefixed(name, STR("x-stainless-")) || str_iis(name, "openai-beta") || str_iis(name, "idempotency-key") ||
+           str_iis(name, "x-client-request-id");
+}
+
+bool headers_go_down(struct str name)
+{
+    return is_prefixed(name, STR("anthropic-")) || is_prefixed(name, STR("openai-")) ||
+           is_prefixed(name, STR("x-ratelimit-")) || str_iis(name, "x-should-retry");
+}
+
+/* ---- to the provider ---- */
+
+static void line(struct buf *out, struct str name, struct str value)
+{
+    buf_add(out, name);
+    buf_add(out, value);
+    buf_add(out, STR("\r\n"));
+}
+
+static enum weir_err write_credential(struct request *r, struct buf *out)
+{
+    const struct snap_provider *p = r->provider;
+    if (p->auth == SNAP_AUTH_NONE || p->secret == ID_NONE) return WEIR_OK;
+    struct str secret = snap_secret(r->gen->sn, p);
+    if (secret.n == 0) return WEIR_UP_AUTH;
+    if (p->auth == SNAP_AUTH_BEARER)
+        line(out, STR("authorization: Bearer "), secret);
+    else
+        line(out, STR("x-api-key: "), secret);
+    return WEIR_OK;
+}
+
+/* The client's query goes on in its own dialect, without its key. */
+static void write_query(struct str query, struct buf *out)
+{
+    char before = '?';
+    while (query.n > 0) {
+        struct str pair = str_split(&query, '&');
+        if (pair.n == 0 || str_starts(pair, STR("key="))) continue;
+        buf_addc(out, before);
+        buf_add(out, pair);
+        before = '&';
+    }
+}
+
+static void write_target(struct request *r, bool same, struct buf *out)
+{
+    struct str base = snap_text(r->gen->sn, r->provider->base_path);
+    buf_add(out, STR("POST "));
+    buf_add(out, exchange_target_path(&r->x, base, &r->keep.arena));
+    if (same) write_query(http1_head(&r->keep.in)->query, out);
+    buf_add(out, STR(" HTTP/1.1\r\n"));
+}
+
+enum weir_err headers_write_request(struct request *r, size_t body_n, struct buf *out)
+{
+    const struct http1_head *in = http1_head(&r->keep.in);
+    bool same = r->x.same;
+    write_target(r, same, out);
+    line(out, STR("host: "), snap_text(r->gen->sn, r->provider->host_header));
+    enum weir_err e = write_credential(r, out);
+    if (e != WEIR_OK) return e;
+    buf_add(out, STR("content-type: application/json\r\naccept-encoding: identity\r\n"));
+    buf_add(out, r->call.stream ? STR("accept: text/event-stream\r\n") : STR("accept: application/json\r\n"));
+    http1_write_header_u64(out, "content-length", body_n);
+    if (r->provider->dialect == SNAP_ANTHROPIC) {
+        struct str version = same ? http1_get(in, "anthropic-version") : STR_NULL;
+        http1_write_header(out, STR("anthropic-version"), version.n > 0 ? version : STR("2023-06-01"));
+    }
+    struct str agent = http1_get(in, "user-agent");
+    if (same && agent.n > 0) {
+        http1_write_header(out, STR("user-agent"), agent);
+    } else {
+        buf_add(out, STR("user-agent: weir/"));
+        line(out, str_of(weir_version()), STR_NULL);
+    }
+    for (unsigned i = 0; same && i < in->n; i++)
+        if (headers_go_up(in->header[i].name) && !http1_is_hop_by_hop(in, in->header[i].name))
+            http1_write_header(out, in->header[i].name, in->header[i].value);
+    http1_write_end(out);
+    return WEIR_OK;
+}
+
+/* ---- to the client ---- */
+
+static void write_retry_after(struct str name, struct str value, uint64_t most, struct buf *out)
+{
+    uint64_t n;
+    if (!str_u64(value, &n)) return; /* a date or a fraction: SDKs would sleep as long as it says */
+    buf_add(out, name);
+    buf_addc(out, ':');
+    buf_addc(out, ' ');
+    buf_add_u64(out, n < most ? n : most);
+    buf_add(out, STR("\r\n"));
+}
+
+void headers_write_forwarded(const struct http1_head *answer, bool same, struct buf *out)
+{
+    for (unsigned i = 0; i < answer->n; i++) {
+        struct str name = answer->header[i].name, value = answer->header[i].value;
+        if (str_iis(name, "retry-after"))
+            write_retry_after(name, value, HEADERS_RETRY_MOST_S, out);
+        else if (str_iis(name, "retry-after-ms"))
+            write_retry_after(name, value, HEADERS_RETRY_MOST_S * 1000, out);
+        else if (str_iis(name, "x-request-id") || str_iis(name, "request-id"))
+            http1_write_header(out, STR("x-weir-upstream-request-id"), value);
+        else if (same && headers_go_down(name) && !http1_is_hop_by_hop(answer, name))
+            http1_write_header(out, name, value);
+    }
+}
+
+static void add_ms(struct buf *out, uint64_t us)
+{
+    buf_add_u64(out, us / 1000);
+    char rest[4] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10), (char)('0' + us % 10)};
+    buf_add(out, (struct str){rest, sizeof rest});
+}
+
+static void write_timing(struct request *r, struct buf *out)
+{
+    uint64_t all = (clock_mono_ns() - r->started_ns) / 1000, ours = meter_overhead_us(r);
+    buf_add(out, STR("server-timing: weir;dur="));
+    add_ms(out, ours);
+    buf_add(out, STR(", provider;dur="));
+    add_ms(out, all > ours ? all - ours : 0);
+    buf_add(out, STR("\r\n"));
+}
+
+void headers_write_ours(struct request *r, bool attempt, bool cost, struct buf *out)
+{
+    const struct snap *sn = r->gen->sn;
+    line(out, STR("x-request-id: "), str_of(r->id));
+    if (r->dialect != NULL && r->dialect->id == DIALECT_ANTHROPIC)
+        line(out, STR("request-id: "), str_of(r->id)); /* where Anthropic's SDKs look for it */
+    if (r->route != NULL) http1_write_header(out, STR("x-weir-route"), snap_text(sn, r->route->name));
+    if (attempt && r->provider != NULL) {
+        http1_write_header(out, STR("x-weir-provider"), snap_text(sn, r->provider->name));
+        http1_write_header(out, STR("x-weir-model"), r->model);
+    }
+    if (r->tries > 0 && attempt) http1_write_header_u64(out, "x-weir-attempts", r->tries);
+    if (attempt && r->x.loss.n > 0) http1_write_header(out, STR("x-weir-loss"), r->x.loss);
+    if (cost && r->cost_nanousd >= 0) {
+        char text[32];
+        price_format_number(r->cost_nanousd, text, sizeof text);
+        line(out, STR("x-weir-cost-usd: "), str_of(text));
+    }
+    if (r->origin.n > 0) {
+        http1_write_header(out, STR("access-control-allow-origin"), r->origin);
+        buf_add(out, STR("vary: origin\r\naccess-control-expose-headers: *\r\n"));
+    }
+    write_timing(r, out);
+}

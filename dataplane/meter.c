@@ -1,0 +1,261 @@
+#include "dataplane/meter.h"
+
+#include "dataplane/core.h"
+#include "dataplane/generation.h"
+#include "dataplane/request.h"
+#include "proto/base/clock.h"
+
+#include <string.h>
+
+/* ---- price and names ---- */
+
+/* "gpt-x-2026-05-01", "claude-x-20260501", "claude-x@20260501": the name before the date. */
+static struct str without_date(struct str model)
+{
+    size_t digits = 0, at = model.n;
+    while (at > 0 && digits < 8 && ((model.p[at - 1] >= '0' && model.p[at - 1] <= '9') || model.p[at - 1] == '-'))
+        digits += model.p[--at] != '-';
+    bool dated = digits == 8 && at > 1 && (model.p[at - 1] == '-' || model.p[at - 1] == '@');
+    return dated ? str_slice(model, 0, at - 1) : model;
+}
+
+static const struct price_row *find_price(const struct snap *sn, struct str provider, struct str model)
+{
+    for (uint32_t i = 0; i < sn->s->prices.n; i++) {
+        struct str rest = snap_text(sn, sn->prices[i].name);
+        if (sn->prices[i].row.known && rest.n == provider.n + 1 + model.n && str_eq(str_split(&rest, '/'), provider) &&
+            str_eq(rest, model))
+            return &sn->prices[i].row;
+    }
+    return NULL;
+}
+
+const struct price_row *meter_price(const struct snap *sn, const struct snap_target *t, struct str model)
+{
+    if (t->price != ID_NONE) return sn->prices[t->price].row.known ? &sn->prices[t->price].row : NULL;
+    if (t->model.n > 0) return NULL;
+    struct str provider = snap_text(sn, sn->providers[t->provider].name), plain = without_date(model);
+    const struct price_row *row = find_price(sn, provider, model);
+    return row != NULL || plain.n == model.n ? row : find_price(sn, provider, plain);
+}
+
+void meter_request_id(struct request *r)
+{
+    static const char digit[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; /* Crockford's: no I, L, O, U */
+    uint64_t ms = r->started_wall_ns / 1000000, a = core_random(r->w), b = core_random(r->w);
+    for (int i = 9; i >= 0; i--, ms >>= 5) r->id[i] = digit[ms & 31];
+    for (int i = 10; i < 18; i++, a >>= 5) r->id[i] = digit[a & 31];
+    for (int i = 18; i < 26; i++, b >>= 5) r->id[i] = digit[b & 31];
+    r->id[26] = '\0';
+}
+
+/* Time first, so that the ledger can be read by time; then the incarnation of this worker and a count. */
+static void attempt_id(struct worker *w, uint64_t wall_ns, uint8_t id[16])
+{
+    uint64_t boot = w->live->boot_id;
+    uint32_t count = (uint32_t)w->ids++;
+    for (int i = 0; i < 8; i++) id[i] = (uint8_t)(wall_ns >> (56 - 8 * i));
+    id[8] = (uint8_t)w->number;
+    id[9] = (uint8_t)boot;
+    id[10] = (uint8_t)(boot >> 8);
+    id[11] = (uint8_t)(boot >> 16);
+    for (int i = 0; i < 4; i++) id[12 + i] = (uint8_t)(count >> (24 - 8 * i));
+}
+
+/* Cut to the field; the rest of it is zero already. */
+static void put(char *field, size_t bytes, struct str s)
+{
+    size_t n = s.n < bytes - 1 ? s.n : bytes - 1;
+    if (n > 0) memcpy(field, s.p, n);
+}
+#define PUT(field, text) put(field, sizeof(field), text)
+
+static struct str session_of(const struct request *r)
+{
+    static const char *const names[] = {"x-weir-session", "x-claude-code-session-id", "session-id", "x-session-id"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct str v = http1_get(http1_head(&r->keep.in), names[i]);
+        if (v.n > 0) return v;
+    }
+    return r->call.session;
+}
+
+static void fill_request(struct request *r, struct usage_record *u)
+{
+    const struct snap *sn = r->gen->sn;
+    u->version = JOURNAL_VERSION;
+    memcpy(u->request_id, r->id, sizeof u->request_id);
+    u->request_wall_ns = r->started_wall_ns;
+    u->worker = (uint16_t)r->w->number;
+    u->client_dialect = r->dialect != NULL ? (uint8_t)r->dialect->id : 0;
+    u->upstream_dialect = u->client_dialect;
+    u->flags = r->call.stream ? RECORD_STREAM : 0;
+    u->cost_nanousd = u->bound_nanousd = -1;
+    if (r->route != NULL) PUT(u->route, snap_text(sn, r->route->name));
+    if (r->key != NULL) {
+        PUT(u->key, snap_text(sn, r->key->name));
+        PUT(u->key_hint, snap_text(sn, r->key->hint));
+    }
+    PUT(u->asked_model, r->call.model);
+    PUT(u->session, session_of(r));
+    PUT(u->client, r->client_name);
+    PUT(u->path, http1_head(&r->keep.in)->path);
+}
+
+/* ---- one attempt ---- */
+
+void meter_attempt_begin(struct request *r)
+{
+    struct usage_record *u = &r->rec;
+    const struct snap *sn = r->gen->sn;
+    memset(u, 0, sizeof *u);
+    fill_request(r, u);
+    r->attempt_ns = clock_mono_ns();
+    u->started_wall_ns = r->started_wall_ns + (r->attempt_ns - r->started_ns);
+    attempt_id(r->w, u->started_wall_ns, u->attempt_id);
+    u->kind = RECORD_ATTEMPT;
+    u->attempt = (uint8_t)r->tries;
+    u->upstream_dialect = r->provider->dialect;
+    if (u->upstream_dialect != u->client_dialect) u->flags |= RECORD_TRANSLATED;
+    PUT(u->provider, snap_text(sn, r->provider->name));
+    PUT(u->model, r->model);
+    int64_t out = r->call.max_output > 0 ? r->call.max_output : r->target->max_output;
+    const struct price_row *price = r->price = meter_price(sn, r->target, r->model);
+    if (price != NULL) {
+        u->price_date = price->date != 0 ? price->date : sn->s->price_list_date;
+        if (!price_upper_bound(price, r->call.input_bound, out * (r->call.choices > 0 ? r->call.choices : 1),
+                               &u->bound_nanousd))
+            u->bound_nanousd = -1;
+    }
+    r->cost_nanousd = -1;
+}
+
+static void price(struct request *r, enum price_basis basis)
+{
+    struct usage_record *u = &r->rec;
+    const struct price_row *row = r->price;
+    u->basis = PRICE_BASIS_NONE;
+    u->cost_nanousd = -1;
+    if (row != NULL && price_cost(row, &u->usage, &u->cost_nanousd))
+        u->basis = (uint8_t)basis;
+    else
+        u->cost_nanousd = -1;
+    r->cost_nanousd = u->cost_nanousd;
+}
+
+bool meter_open_slot(struct request *r)
+{
+    struct usage_record *u = &r->rec;
+    if (r->slot != NULL) return true;
+    u->usage.in_uncached = r->call.input_bound;
+    u->usage.out_total = r->call.max_output > 0 ? r->call.max_output : 0;
+    u->usage.requests = 1;
+    price(r, PRICE_BASIS_ESTIMATED);
+    u->outcome = OUTCOME_WORKER_DIED;
+    u->flags |= RECORD_ESTIMATED;
+    r->slot = journal_slot_open(&r->w->journal, u, NULL, 0);
+    u->flags &= (uint8_t)~RECORD_ESTIMATED;
+    return r->slot != NULL;
+}
+
+void meter_drop_slot(struct request *r)
+{
+    if (r->slot != NULL) journal_slot_drop(&r->w->journal, r->slot);
+    r->slot = NULL;
+}
+
+/* What the provider may charge for: known figures where it sent them, else a bound of the input and the output that was seen. */
+static void settle_usage(struct request *r)
+{
+    struct usage_record *u = &r->rec;
+    bool may_cost = r->sent && r->status < 300;
+    memset(&u->usage, 0, sizeof u->usage);
+    u->cost_nanousd = 0; /* an attempt that the provider did not take or refused */
+    u->basis = PRICE_BASIS_NONE;
+    r->cost_nanousd = 0;
+    if (!may_cost) return;
+    bool guess = false;
+    if (r->has_exchange) u->usage = r->x.usage;
+    if (!(u->usage.known & USAGE_INPUT)) {
+        u->usage.in_uncached = r->call.input_bound;
+        guess = true;
+    }
+    if (!(r->x.facts & EXCHANGE_USAGE) || !(u->usage.known & USAGE_OUTPUT)) {
+        int64_t seen = r->opaque ? (int64_t)r->unary_seen : r->x.content_bytes;
+        if (seen > u->usage.out_total) u->usage.out_total = seen < USAGE_MAX ? seen : USAGE_MAX;
+        guess = true;
+    }
+    if (u->usage.requests == 0) u->usage.requests = 1;
+    if (guess) u->flags |= RECORD_ESTIMATED;
+    price(r, guess ? PRICE_BASIS_ESTIMATED : PRICE_BASIS_COMPUTED);
+}
+
+void meter_attempt_end(struct request *r, enum record_outcome outcome, enum weir_err err, struct str why)
+{
+    struct usage_record *u = &r->rec;
+    u->outcome = (uint8_t)outcome;
+    u->err = (uint16_t)err;
+    u->status = r->status;
+    u->duration_us = (clock_mono_ns() - r->attempt_ns) / 1000;
+    u->ttft_us = r->ttft_ns / 1000;
+    settle_usage(r);
+    if (r->up != NULL && r->up->reused) u->flags |= RECORD_REUSED;
+    if (outcome == OUTCOME_OK && r->first_target != r->target->id) u->flags |= RECORD_RESCUED;
+    if (r->has_exchange) {
+        PUT(u->finish, r->x.finish);
+        PUT(u->loss, r->x.loss);
+    }
+    PUT(u->detail, why);
+    r->record_waits = true;
+}
+
+uint64_t meter_overhead_us(const struct request *r)
+{
+    return (r->run_ns + (clock_mono_ns() - r->entered_ns)) / 1000;
+}
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void fill_last(struct request *r, struct usage_record *u)
+{
+    u->flags |= RECORD_FINAL;
+    u->client_status = r->client_status;
+    u->overhead_us = meter_overhead_us(r);
+    u->bytes_in = buf_len(&r->keep.body);
+    u->bytes_out = r->bytes_out;
+}
+
+void meter_commit(struct request *r, bool last)
+{
+    struct usage_record *u = &r->rec;
+    if (!r->record_waits) return;
+    r->record_waits = false;
+    u->request_us = (clock_mono_ns() - r->started_ns) / 1000;
+    if (last) fill_last(r, u);
+    if (r->slot != NULL)
+        journal_commit(&r->w->journal, r->slot, u);
+    else if (!journal_add(&r->w->journal, u)) /* an attempt that never reached its provider: no money is in it */
+        count(&r->w->journal.j->count.dropped);
+    r->slot = NULL;
+}
+
+void meter_refused(struct request *r, enum record_outcome outcome)
+{
+    struct usage_record *u = &r->rec;
+    memset(u, 0, sizeof *u);
+    fill_request(r, u);
+    u->kind = RECORD_REFUSED;
+    u->outcome = (uint8_t)outcome;
+    u->err = (uint16_t)r->err;
+    u->cost_nanousd = 0;
+    u->started_wall_ns = r->started_wall_ns;
+    attempt_id(r->w, u->started_wall_ns, u->attempt_id);
+    u->request_us = (clock_mono_ns() - r->started_ns) / 1000;
+    PUT(u->detail, r->why);
+    fill_last(r, u);
+    count(&r->w->journal.j->count.refused);
+    if (!journal_add(&r->w->journal, u)) count(&r->w->journal.j->count.dropped);
+}
