@@ -122,9 +122,8 @@ bool str_i64(struct str s, int64_t *ret_value)
 {
     bool negative = s.n > 0 && s.p[0] == '-';
     uint64_t v;
-    if (!str_u64(str_slice(s, negative ? 1 : 0, s.n), &v)) return false;
-    if (v > (uint64_t)INT64_MAX) return false;
-    *ret_value = negative ? -(int64_t)v : (int64_t)v;
+    if (!str_u64(str_slice(s, negative ? 1 : 0, s.n), &v) || v > (uint64_t)INT64_MAX + negative) return false;
+    *ret_value = negative ? (int64_t)(0 - v) : (int64_t)v;
     return true;
 }
 
