@@ -1,0 +1,14 @@
+/* anthropic.h — what anthropic_read.c and anthropic_write.c share
+ * Owns:     nothing.
+ * Process:  weir-fake; pure.
+ * Memory:   as dialect.h.
+ * Fails:    as dialect.h.
+ * Not here: the table that others use (dialect.h, fake_anthropic). */
+#pragma once
+
+#include "tools/fake/dialect.h"
+
+void anthropic_write_unary(const struct plan *plan, const struct ask *ask, uint64_t now_s, struct answer *out);
+void anthropic_write_stream(const struct plan *plan, const struct ask *ask, uint64_t now_s, struct answer *out);
+void anthropic_write_error(const struct refusal *refusal, struct answer *out);
+void anthropic_write_error_event(struct str error, struct buf *out);

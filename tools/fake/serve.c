@@ -1,0 +1,238 @@
+/* What a request gets: a control answer, a dialect's answer, a refusal, and the fault that changes it. */
+#include "proto/base/clock.h"
+#include "tools/fake/conn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum endpoint { EP_NONE, EP_CHAT, EP_MESSAGES, EP_COUNT, EP_MODELS };
+
+static enum endpoint endpoint_of(struct str path)
+{
+    if (str_ends(path, STR("/chat/completions")))
+        return EP_CHAT;
+    if (str_ends(path, STR("/messages")))
+        return EP_MESSAGES;
+    if (str_ends(path, STR("/messages/count_tokens")))
+        return EP_COUNT;
+    if (str_ends(path, STR("/models")))
+        return EP_MODELS;
+    return EP_NONE;
+}
+
+static const struct fake_dialect *dialect_of(const struct provider *p, const struct http1_head *head)
+{
+    enum endpoint endpoint = endpoint_of(head->path);
+    bool messages = endpoint == EP_MESSAGES || endpoint == EP_COUNT || http1_get(head, "anthropic-version").n > 0;
+    if (messages && p->speaks_anthropic)
+        return &fake_anthropic;
+    return p->speaks_openai ? &fake_openai : &fake_anthropic;
+}
+
+/* ---- answers that are no chat ---- */
+
+static void not_found(const struct fake_dialect *d, const struct http1_head *head, struct conn *c)
+{
+    struct refusal r = {.status = 404,
+                        .type = d == &fake_openai ? "invalid_request_error" : "not_found_error",
+                        .code = "unknown_url",
+                        .message = arena_printf(&c->arena, "Unknown request URL: %.*s %.*s", STR_FMT(head->method),
+                                                STR_FMT(head->path))};
+    d->write_error(&r, &c->answer);
+}
+
+static void list_models(const struct fake_dialect *d, struct answer *out)
+{
+    static const char *const names[] = {"large", "small"};
+    buf_addz(&out->body, d == &fake_openai ? "{\"object\":\"list\",\"data\":[" : "{\"data\":[");
+    for (size_t i = 0; i < 2; i++) {
+        if (d == &fake_openai)
+            buf_addf(&out->body, "%s{\"id\":\"%s\",\"object\":\"model\",\"created\":1790000000,\"owned_by\":\"fake\"}",
+                     i > 0 ? "," : "", names[i]);
+        else
+            buf_addf(
+                &out->body,
+                "%s{\"type\":\"model\",\"id\":\"%s\",\"display_name\":\"%s\",\"created_at\":\"2026-09-21T00:00:00Z\"}",
+                i > 0 ? "," : "", names[i], names[i]);
+    }
+    buf_addz(&out->body,
+             d == &fake_openai ? "]}\n" : "],\"has_more\":false,\"first_id\":\"large\",\"last_id\":\"small\"}\n");
+}
+
+/* ---- chat ---- */
+
+/* A model called status-429 always answers so: errors without shared state, for tests that run side by side. */
+static bool refuse_by_model(struct str model, struct refusal *r)
+{
+    uint64_t status = 0;
+    if (str_starts(model, STR("missing")))
+        status = 404;
+    else if (!str_starts(model, STR("status-")) || !str_u64(str_slice(model, 7, model.n), &status) || status < 400 ||
+             status > 599)
+        return false;
+    *r = (struct refusal){.status = (unsigned)status};
+    return true;
+}
+
+static void override_usage(struct plan_usage *u, yyjson_val *numbers)
+{
+    struct {
+        const char *name;
+        uint64_t *number;
+    } fields[] = {{"input", &u->input},
+                  {"cache_read", &u->cache_read},
+                  {"cache_write", &u->cache_write},
+                  {"cache_write_1h", &u->cache_write_1h},
+                  {"output", &u->output},
+                  {"reasoning", &u->reasoning}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        yyjson_val *v = yyjson_obj_get(numbers, fields[i].name);
+        if (v != NULL)
+            *fields[i].number = yyjson_get_uint(v);
+    }
+}
+
+static void answer_ask(struct conn *c, const struct fake_dialect *d, struct ask *ask, const struct fault *f)
+{
+    struct plan plan;
+    struct provider *p = c->provider;
+    plan_make(&plan, ask, p->name, d->name, p->seed, &c->arena);
+    if (f != NULL && f->usage != NULL) {
+        override_usage(&plan.usage, f->usage);
+        plan.omit_usage = yyjson_is_false(f->usage);
+    }
+    uint64_t now_s = clock_wall_ns() / 1000000000;
+    c->answer.event_delay_ms = ask->wishes.delay_ms;
+    (ask->stream ? d->write_stream : d->write_unary)(&plan, ask, now_s, &c->answer);
+    c->call->usage = plan.usage;
+    c->call->usage.output *= ask->choices;
+    c->call->usage.reasoning *= ask->choices;
+    c->call->usage_sent = !plan.omit_usage && (d != &fake_openai || !ask->stream || ask->include_usage);
+}
+
+static struct str own_model(struct str model)
+{
+    char *copy = malloc(model.n + 1);
+    if (copy == NULL)
+        abort();
+    memcpy(copy, model.n > 0 ? model.p : "", model.n);
+    copy[model.n] = '\0';
+    return (struct str){copy, model.n};
+}
+
+static void add_fault_headers(struct answer *out, const struct fault *f)
+{
+    yyjson_val *name, *value;
+    size_t i, n;
+    yyjson_obj_foreach(f->headers, i, n, name, value)
+    {
+        if (strcmp(yyjson_get_str(name), "content-type") == 0)
+            out->content_type = yyjson_get_str(value);
+        else
+            answer_header(out, yyjson_get_str(name), "%s", yyjson_is_str(value) ? yyjson_get_str(value) : "");
+    }
+}
+
+/* The answer that a fault puts in the place of the usual one. Nothing of it is billed. */
+static void answer_fault(struct conn *c, const struct fake_dialect *d, const struct fault *f)
+{
+    unsigned status = f->status != 0 ? f->status : 200;
+    if (f->body.p != NULL)
+        buf_add(&c->answer.body, f->body);
+    else
+        d->write_error(&(struct refusal){.status = status}, &c->answer);
+    c->answer.status = status;
+    if (f->headers != NULL && yyjson_obj_get(f->headers, "retry-after") != NULL)
+        buf_clear(&c->answer.headers); /* the one given counts */
+}
+
+static void identify_answer(struct conn *c, const struct fake_dialect *d)
+{
+    answer_header(&c->answer, d == &fake_openai ? "x-request-id" : "request-id", "req_%s_%llu", c->provider->name,
+                  (unsigned long long)c->call->number);
+}
+
+static void serve_chat(struct conn *c, const struct fake_dialect *d, const struct http1_head *head, struct str body,
+                       const struct fault **ret_fault)
+{
+    struct ask ask = {0};
+    struct refusal refusal = {0};
+    yyjson_doc *doc = yyjson_read(body.p, body.n, 0);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    if (!yyjson_is_obj(root))
+        refusal =
+            (struct refusal){400, "invalid_request_error", NULL, STR_NULL, STR("We could not parse the JSON body.")};
+    else
+        d->read(root, head, !c->provider->lax, &ask, &refusal, &c->arena);
+    free((char *)(uintptr_t)c->call->model.p);
+    c->call->model = own_model(ask.model);
+    c->call->dialect = d->name;
+    c->call->stream = ask.stream;
+    struct fault_facts facts = {c->call->path, ask.model, str_of(d->name), ask.stream};
+    const struct fault *f = faults_take(&c->provider->faults, &facts, false);
+    *ret_fault = f;
+    if (f != NULL && (f->status != 0 || f->body.p != NULL || f->raw.p != NULL))
+        answer_fault(c, d, f);
+    else if (refusal.status != 0 || refuse_by_model(ask.model, &refusal))
+        d->write_error(&refusal, &c->answer);
+    else if (endpoint_of(head->path) == EP_COUNT)
+        buf_addf(&c->answer.body, "{\"input_tokens\":%llu}\n", (unsigned long long)ask.input_tokens);
+    else
+        answer_ask(c, d, &ask, f);
+    yyjson_doc_free(doc);
+}
+
+static void finish(struct conn *c, const struct fake_dialect *d, const struct fault *f, bool keep_alive)
+{
+    identify_answer(c, d);
+    if (f != NULL)
+        add_fault_headers(&c->answer, f);
+    c->call->status = f != NULL && f->raw.p != NULL ? 0 : c->answer.status;
+    c->call->fault = f != NULL ? f->id : 0;
+    program_build(&c->program, &c->answer, f, d, c->provider->pace, keep_alive);
+}
+
+void serve(struct conn *c, const struct http1_head *head, struct str body)
+{
+    struct provider *p = c->provider;
+    answer_reset(&c->answer);
+    if (control(p, head, body, &c->answer)) {
+        program_build(&c->program, &c->answer, NULL, NULL, (struct program_pace){0}, head->keep_alive);
+        return;
+    }
+    const struct fake_dialect *d = dialect_of(p, head);
+    enum endpoint endpoint = endpoint_of(head->path);
+    const struct fault *f = NULL;
+    c->call = call_new(p, head, body);
+    bool post = str_is(head->method, "POST");
+    if (post && ((endpoint == EP_CHAT && p->speaks_openai) ||
+                 ((endpoint == EP_MESSAGES || endpoint == EP_COUNT) && p->speaks_anthropic))) {
+        serve_chat(c, d, head, body, &f);
+    } else {
+        struct fault_facts facts = {c->call->path, STR_NULL, STR_NULL, false};
+        f = faults_take(&p->faults, &facts, false);
+        if (f != NULL && (f->status != 0 || f->body.p != NULL || f->raw.p != NULL))
+            answer_fault(c, d, f);
+        else if (endpoint == EP_MODELS && str_is(head->method, "GET"))
+            list_models(d, &c->answer);
+        else
+            not_found(d, head, c);
+    }
+    finish(c, d, f, head->keep_alive);
+}
+
+bool serve_early(struct conn *c, const struct http1_head *head)
+{
+    struct fault_facts facts = {head->path, STR_NULL, STR_NULL, false};
+    if (c->provider->faults.first == NULL || str_starts(head->path, STR("/_fake/")))
+        return false;
+    const struct fault *f = faults_take(&c->provider->faults, &facts, true);
+    if (f == NULL)
+        return false;
+    const struct fake_dialect *d = dialect_of(c->provider, head);
+    answer_reset(&c->answer);
+    c->call = call_new(c->provider, head, STR_NULL);
+    answer_fault(c, d, f);
+    finish(c, d, f, false); /* the rest of the request would be taken for the next one */
+    return true;
+}
