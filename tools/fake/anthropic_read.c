@@ -43,12 +43,10 @@ static void check_fields(struct reader *r, yyjson_val *body)
                                         "compaction",     "fallbacks",
                                         "output_format",  NULL};
     const char *unknown = first_unknown(body, known);
-    if (unknown != NULL)
-        extra_input(r, unknown);
+    if (unknown != NULL) extra_input(r, unknown);
     static const char *const sampling[] = {"temperature", "top_p", "top_k"};
     for (size_t i = 0; i < 3 && r->is_new_version; i++)
-        if (yyjson_obj_get(body, sampling[i]) != NULL)
-            extra_input(r, sampling[i]);
+        if (yyjson_obj_get(body, sampling[i]) != NULL) extra_input(r, sampling[i]);
 }
 
 /* ---- content blocks ---- */
@@ -76,8 +74,7 @@ static void read_image(struct reader *r, yyjson_val *block, struct str where)
         good = str_starts(val_str(yyjson_obj_get(source, "url")), STR("http"));
     else if (str_is(type, "file"))
         good = val_str(yyjson_obj_get(source, "file_id")).n > 0;
-    if (!good)
-        bad(r, arena_printf(r->a, "%.*s.source: Input should be a valid image source", STR_FMT(where)));
+    if (!good) bad(r, arena_printf(r->a, "%.*s.source: Input should be a valid image source", STR_FMT(where)));
 }
 
 static void read_result_content(struct reader *r, yyjson_val *content, struct str where)
@@ -85,8 +82,7 @@ static void read_result_content(struct reader *r, yyjson_val *content, struct st
     yyjson_val *block;
     size_t i, n;
     r->ask->last_result = val_str(content);
-    if (yyjson_is_str(content))
-        ask_count_text(r->ask, r->ask->last_result);
+    if (yyjson_is_str(content)) ask_count_text(r->ask, r->ask->last_result);
     yyjson_arr_foreach(content, i, n, block)
     {
         if (val_is(yyjson_obj_get(block, "type"), "text"))
@@ -100,16 +96,14 @@ static void read_tool_result(struct reader *r, yyjson_val *block, struct str whe
 {
     struct str id = val_str(yyjson_obj_get(block, "tool_use_id"));
     unsigned i = 0;
-    while (i < r->opens && !str_eq(r->open[i], id))
-        i++;
+    while (i < r->opens && !str_eq(r->open[i], id)) i++;
     if (i == r->opens && r->strict)
         bad(r,
             arena_printf(r->a,
                          "%.*s: unexpected `tool_use_id` found in `tool_result` blocks: %.*s. Each `tool_result` block "
                          "must have a corresponding `tool_use` block in the previous message.",
                          STR_FMT(where), STR_FMT(id)));
-    if (i < r->opens)
-        r->open[i] = r->open[--r->opens];
+    if (i < r->opens) r->open[i] = r->open[--r->opens];
     r->ask->results++;
     read_result_content(r, yyjson_obj_get(block, "content"), where);
 }
@@ -122,12 +116,9 @@ static void read_tool_use(struct reader *r, yyjson_val *block, struct str where)
     if (!yyjson_is_obj(yyjson_obj_get(block, "input")))
         bad(r, arena_printf(r->a, "%.*s.tool_use.input: Input should be a valid dictionary", STR_FMT(where)));
     for (unsigned i = 0; i < r->seens && r->strict; i++)
-        if (str_eq(r->seen[i], id))
-            bad(r, arena_printf(r->a, "%.*s: `tool_use` ids must be unique", STR_FMT(where)));
-    if (r->seens < 4 * MAX_IDS)
-        r->seen[r->seens++] = id;
-    if (r->opens < MAX_IDS)
-        r->open[r->opens++] = id;
+        if (str_eq(r->seen[i], id)) bad(r, arena_printf(r->a, "%.*s: `tool_use` ids must be unique", STR_FMT(where)));
+    if (r->seens < 4 * MAX_IDS) r->seen[r->seens++] = id;
+    if (r->opens < MAX_IDS) r->open[r->opens++] = id;
     size_t bytes = 0;
     char *text = yyjson_val_write(yyjson_obj_get(block, "input"), 0, &bytes);
     ask_count_text(r->ask, (struct str){text, text != NULL ? bytes : 0});
@@ -212,33 +203,28 @@ static void read_message(struct reader *r, yyjson_val *message, size_t index)
         bad(r, arena_printf(r->a, "messages.%zu.role: Input should be 'user' or 'assistant'", index));
         return;
     }
-    if (index == 0 && !user && r->strict)
-        bad(r, STR("messages: first message must use the \"user\" role"));
+    if (index == 0 && !user && r->strict) bad(r, STR("messages: first message must use the \"user\" role"));
     if (!yyjson_is_str(content) && !yyjson_is_arr(content))
         bad(r, arena_printf(r->a, "messages.%zu.content: Input should be a valid list", index));
     user ? r->ask->users++ : r->ask->assistants++;
     r->ask->ends_with_result = false;
-    if (!user)
-        check_answered(r, index - 1);
+    if (!user) check_answered(r, index - 1);
     if (yyjson_is_str(content)) {
         struct str text = val_str(content);
         if (text.n == 0 && r->strict)
             bad(r, arena_printf(r->a, "messages.%zu: text content blocks must be non-empty", index));
         ask_count_text(r->ask, text);
-        if (user)
-            r->ask->last_text = text;
+        if (user) r->ask->last_text = text;
     }
     read_blocks(r, content, user, index);
-    if (user)
-        check_answered(r, index > 0 ? index - 1 : 0);
+    if (user) check_answered(r, index > 0 ? index - 1 : 0);
 }
 
 static void read_messages(struct reader *r, yyjson_val *messages)
 {
     yyjson_val *message, *last = yyjson_arr_get_last(messages);
     size_t i, n;
-    if (yyjson_arr_size(messages) == 0)
-        bad(r, STR("messages: Field required"));
+    if (yyjson_arr_size(messages) == 0) bad(r, STR("messages: Field required"));
     yyjson_arr_foreach(messages, i, n, message) read_message(r, message, i);
     if (r->strict && val_is(yyjson_obj_get(last, "role"), "assistant"))
         bad(r, STR("This model does not support assistant message prefill. The conversation must end with a user "
@@ -249,8 +235,7 @@ static void read_system(struct reader *r, yyjson_val *system)
 {
     yyjson_val *block;
     size_t i, n;
-    if (system == NULL)
-        return;
+    if (system == NULL) return;
     r->ask->systems = 1;
     if (yyjson_is_str(system))
         ask_count_text(r->ask, val_str(system));
@@ -271,8 +256,7 @@ static void read_tools(struct reader *r, yyjson_val *body)
     {
         struct str name = val_str(yyjson_obj_get(tool, "name"));
         yyjson_val *tool_type = yyjson_obj_get(tool, "type"), *schema = yyjson_obj_get(tool, "input_schema");
-        if (tool_type != NULL && !val_is(tool_type, "custom"))
-            continue; /* a server tool */
+        if (tool_type != NULL && !val_is(tool_type, "custom")) continue; /* a server tool */
         if (!is_tool_id(name) || name.n > 128)
             bad(r,
                 arena_printf(r->a, "tools.%zu.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'", i));
@@ -332,19 +316,16 @@ static void read_limits(struct reader *r, yyjson_val *body)
         struct str text = val_str(stop);
         if (r->strict && str_trim(text).n == 0)
             bad(r, STR("stop_sequences: each stop sequence must contain non-whitespace"));
-        if (r->ask->stops < ASK_MAX_STOPS)
-            r->ask->stop[r->ask->stops++] = text;
+        if (r->ask->stops < ASK_MAX_STOPS) r->ask->stop[r->ask->stops++] = text;
     }
 }
 
 static void check_head(struct reader *r, const struct http1_head *head)
 {
     bool has_key = http1_get(head, "x-api-key").n > 0 || str_starts(http1_get(head, "authorization"), STR("Bearer "));
-    if (!has_key)
-        refuse(r->refusal, 401, "authentication_error", NULL, STR_NULL, STR("x-api-key header is required"));
+    if (!has_key) refuse(r->refusal, 401, "authentication_error", NULL, STR_NULL, STR("x-api-key header is required"));
     struct str version = http1_get(head, "anthropic-version");
-    if (version.n == 0)
-        bad(r, STR("anthropic-version: header is required"));
+    if (version.n == 0) bad(r, STR("anthropic-version: header is required"));
     r->is_new_version = str_is(version, "2026-10-21");
     if (r->strict && version.n > 0 && !r->is_new_version && !str_is(version, "2023-06-01"))
         bad(r, STR("anthropic-version: is not a valid version"));
@@ -358,10 +339,8 @@ static void anthropic_read(yyjson_val *body, const struct http1_head *head, bool
     *ask = (struct ask){.choices = 1};
     check_head(r, head);
     ask->model = val_str(yyjson_obj_get(body, "model"));
-    if (ask->model.n == 0)
-        bad(r, STR("model: Field required"));
-    if (strict)
-        check_fields(r, body);
+    if (ask->model.n == 0) bad(r, STR("model: Field required"));
+    if (strict) check_fields(r, body);
     read_limits(r, body);
     read_system(r, yyjson_obj_get(body, "system"));
     read_messages(r, yyjson_obj_get(body, "messages"));

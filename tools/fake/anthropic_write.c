@@ -39,8 +39,7 @@ static void add_usage(struct buf *b, const struct plan_usage *u, uint64_t output
     buf_addf(b, ",\"output_tokens\":%llu", (unsigned long long)output);
     if (output >= u->reasoning && u->reasoning > 0)
         buf_addf(b, ",\"output_tokens_details\":{\"thinking_tokens\":%llu}", (unsigned long long)u->reasoning);
-    if (whole)
-        buf_addz(b, ",\"server_tool_use\":null,\"service_tier\":\"standard\"");
+    if (whole) buf_addz(b, ",\"server_tool_use\":null,\"service_tier\":\"standard\"");
     buf_addc(b, '}');
 }
 
@@ -189,15 +188,11 @@ void anthropic_write_stream(const struct plan *plan, const struct ask *ask, uint
     }
     buf_addz(b, "}");
     close_event(out);
-    for (unsigned i = 0; i < ask->wishes.pings; i++)
-        ping(out);
-    if (plan->thinking.n > 0)
-        stream_thinking(plan, ask, index++, out);
+    for (unsigned i = 0; i < ask->wishes.pings; i++) ping(out);
+    if (plan->thinking.n > 0) stream_thinking(plan, ask, index++, out);
     ping(out);
-    if (plan->text.n > 0)
-        stream_text(plan, index++, out);
-    for (unsigned i = 0; i < plan->calls; i++)
-        stream_call(&plan->call[i], index++, out);
+    if (plan->text.n > 0) stream_text(plan, index++, out);
+    for (unsigned i = 0; i < plan->calls; i++) stream_call(&plan->call[i], index++, out);
     b = open_event(out, "message_delta");
     buf_addz(b, ",\"delta\":{");
     add_stop(b, plan);
@@ -235,16 +230,13 @@ void anthropic_write_error(const struct refusal *refusal, struct answer *out)
 {
     const char *type = "api_error", *message = "Internal server error";
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-        if (usual[i].status == refusal->status)
-            type = usual[i].type, message = usual[i].message;
-    if (refusal->type != NULL)
-        type = refusal->type;
+        if (usual[i].status == refusal->status) type = usual[i].type, message = usual[i].message;
+    if (refusal->type != NULL) type = refusal->type;
     out->status = refusal->status;
     buf_addf(&out->body, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
     buf_add_json_str(&out->body, refusal->message.n > 0 ? refusal->message : str_of(message));
     buf_addz(&out->body, "},\"request_id\":\"req_fake\"}\n");
-    if (refusal->status == 429)
-        answer_header(out, "retry-after", "1");
+    if (refusal->status == 429) answer_header(out, "retry-after", "1");
 }
 
 void anthropic_write_error_event(struct str error, struct buf *out)

@@ -31,11 +31,9 @@ void ask_count_tools(struct ask *ask)
     yyjson_arr_foreach(ask->tools, i, n, tool)
     {
         yyjson_val *body = yyjson_obj_get(tool, "function"); /* OpenAI wraps what Anthropic has at the top */
-        if (body == NULL)
-            body = tool;
+        if (body == NULL) body = tool;
         yyjson_val *schema = yyjson_obj_get(body, "parameters");
-        if (schema == NULL)
-            schema = yyjson_obj_get(body, "input_schema");
+        if (schema == NULL) schema = yyjson_obj_get(body, "input_schema");
         size_t bytes =
             yyjson_get_len(yyjson_obj_get(body, "name")) + yyjson_get_len(yyjson_obj_get(body, "description"));
         size_t schema_bytes = 0;
@@ -69,11 +67,9 @@ static void read_wish(struct wishes *w, struct str word)
                    {"delay", &w->delay_ms},
                    {"pings", &w->pings}};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (str_is(name, flags[i].name))
-            *flags[i].flag = true;
+        if (str_is(name, flags[i].name)) *flags[i].flag = true;
     for (size_t i = 0; has_number && i < sizeof numbers / sizeof *numbers; i++)
-        if (str_is(name, numbers[i].name))
-            *numbers[i].number = (uint32_t)number;
+        if (str_is(name, numbers[i].name)) *numbers[i].number = (uint32_t)number;
 }
 
 void ask_read_wishes(struct ask *ask)
@@ -81,12 +77,10 @@ void ask_read_wishes(struct ask *ask)
     struct str rest = ask->last_text;
     for (;;) {
         ptrdiff_t at = str_find(rest, STR("[[fake:"));
-        if (at < 0)
-            return;
+        if (at < 0) return;
         rest = str_slice(rest, (size_t)at + 7, rest.n);
         ptrdiff_t end = str_find(rest, STR("]]"));
-        if (end < 0)
-            return;
+        if (end < 0) return;
         read_wish(&ask->wishes, str_slice(rest, 0, (size_t)end));
         rest = str_slice(rest, (size_t)end + 2, rest.n);
     }
@@ -112,8 +106,7 @@ static uint64_t mix(uint64_t x)
 static uint64_t hash_of(struct str s, uint64_t seed)
 {
     uint64_t h = 0xcbf29ce484222325ULL ^ seed;
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3ULL;
+    for (size_t i = 0; i < s.n; i++) h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3ULL;
     return mix(h);
 }
 
@@ -128,10 +121,8 @@ static void add_lorem(struct buf *out, uint64_t random, unsigned words)
 struct str plan_next_word(struct str *rest)
 {
     size_t i = 0;
-    while (i < rest->n && rest->p[i] == ' ')
-        i++;
-    while (i < rest->n && rest->p[i] != ' ')
-        i++;
+    while (i < rest->n && rest->p[i] == ' ') i++;
+    while (i < rest->n && rest->p[i] != ' ') i++;
     struct str word = str_slice(*rest, 0, i);
     *rest = str_slice(*rest, i, rest->n);
     return word;
@@ -140,16 +131,14 @@ struct str plan_next_word(struct str *rest)
 static uint64_t count_words(struct str text)
 {
     uint64_t n = 0;
-    while (plan_next_word(&text).n > 0)
-        n++;
+    while (plan_next_word(&text).n > 0) n++;
     return n;
 }
 
 static struct str keep_words(struct str text, uint64_t words)
 {
     struct str rest = text;
-    while (words-- > 0 && rest.n > 0)
-        plan_next_word(&rest);
+    while (words-- > 0 && rest.n > 0) plan_next_word(&rest);
     return str_slice(text, 0, text.n - rest.n);
 }
 
@@ -162,8 +151,7 @@ static struct str take(struct buf *b, struct arena *a)
 
 static void add_count(struct buf *out, unsigned n, const char *what)
 {
-    if (n > 0)
-        buf_addf(out, ", %u %s%s", n, what, n == 1 ? "" : "s");
+    if (n > 0) buf_addf(out, ", %u %s%s", n, what, n == 1 ? "" : "s");
 }
 
 static void write_text(struct buf *out, const struct ask *ask, const char *name, const char *dialect, uint64_t random)
@@ -191,8 +179,7 @@ static void write_text(struct buf *out, const struct ask *ask, const char *name,
     buf_addc(out, '.');
     uint64_t have = count_words(buf_view(out));
     uint64_t want = ask->wishes.words > 0 ? ask->wishes.words : have + DEFAULT_LOREM_WORDS;
-    if (want > have)
-        add_lorem(out, random, (unsigned)(want - have));
+    if (want > have) add_lorem(out, random, (unsigned)(want - have));
 }
 
 static yyjson_val *tool_named(const struct ask *ask, size_t index, struct str only, struct str *ret_name)
@@ -202,12 +189,10 @@ static yyjson_val *tool_named(const struct ask *ask, size_t index, struct str on
     yyjson_arr_foreach(ask->tools, i, n, tool)
     {
         yyjson_val *body = yyjson_obj_get(tool, "function");
-        if (body == NULL)
-            body = tool;
+        if (body == NULL) body = tool;
         yyjson_val *name = yyjson_obj_get(body, "name");
         *ret_name = (struct str){yyjson_get_str(name), yyjson_get_len(name)};
-        if (only.n > 0 ? str_eq(*ret_name, only) : i == index % n)
-            return body;
+        if (only.n > 0 ? str_eq(*ret_name, only) : i == index % n) return body;
     }
     return NULL;
 }
@@ -219,11 +204,9 @@ static void plan_calls(struct plan *plan, const struct ask *ask, uint64_t random
     for (unsigned i = 0; i < want; i++) {
         struct str name;
         yyjson_val *tool = tool_named(ask, i, ask->only_tool, &name);
-        if (tool == NULL)
-            return;
+        if (tool == NULL) return;
         yyjson_val *schema = yyjson_obj_get(tool, "parameters");
-        if (schema == NULL)
-            schema = yyjson_obj_get(tool, "input_schema");
+        if (schema == NULL) schema = yyjson_obj_get(tool, "input_schema");
         sample_json(schema, words[i % 4], scratch);
         struct plan_call *call = &plan->call[plan->calls++];
         call->name = arena_copy(a, name);
@@ -290,13 +273,11 @@ void plan_make(struct plan *plan, const struct ask *ask, const char *name, const
         plan->finish = FINISH_REFUSAL;
     } else {
         bool calls = ask->may_call && !ask->ends_with_result && !ask->wishes.no_tool;
-        if (calls || ask->must_call)
-            plan_calls(plan, ask, random, &scratch, a);
+        if (calls || ask->must_call) plan_calls(plan, ask, random, &scratch, a);
         if (plan->calls == 0) {
             write_text(&scratch, ask, name, dialect, random);
             plan->text = take(&scratch, a);
-            if (ask->wishes.filter)
-                plan->finish = FINISH_FILTER;
+            if (ask->wishes.filter) plan->finish = FINISH_FILTER;
             apply_stops(plan, ask);
         }
     }

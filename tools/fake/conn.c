@@ -17,8 +17,7 @@ static void parse(struct conn *c);
 
 static void finish_call(struct conn *c, bool done)
 {
-    if (c->call == NULL)
-        return;
+    if (c->call == NULL) return;
     c->call->bytes = c->sent;
     c->call->events = c->program.events;
     c->call->whole = done && c->program.is_whole;
@@ -29,8 +28,7 @@ static void finish_call(struct conn *c, bool done)
 static void on_closed(uv_handle_t *handle)
 {
     struct conn *c = handle->data;
-    if (--c->handles > 0)
-        return;
+    if (--c->handles > 0) return;
     http1_fini(&c->parser);
     buf_fini(&c->in);
     buf_fini(&c->body);
@@ -45,13 +43,11 @@ static void on_closed(uv_handle_t *handle)
 
 static void conn_close(struct conn *c, bool reset)
 {
-    if (c->closing)
-        return;
+    if (c->closing) return;
     c->closing = true;
     finish_call(c, false);
     uv_close((uv_handle_t *)&c->timer, on_closed);
-    if (!reset || uv_tcp_close_reset(&c->tcp, on_closed) != 0)
-        uv_close((uv_handle_t *)&c->tcp, on_closed);
+    if (!reset || uv_tcp_close_reset(&c->tcp, on_closed) != 0) uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
 /* ---- writing ---- */
@@ -60,15 +56,13 @@ static void on_written(uv_write_t *write, int status)
 {
     struct conn *c = write->data;
     c->writing = false;
-    if (c->closing)
-        return;
+    if (c->closing) return;
     if (status < 0) {
         conn_close(c, false);
         return;
     }
     buf_clear(&c->out);
-    if (c->playing)
-        play(c);
+    if (c->playing) play(c);
 }
 
 /* What the kernel does not take at once is written from c->out. */
@@ -76,13 +70,10 @@ static bool send_plain(struct conn *c, struct str bytes)
 {
     uv_buf_t part = uv_buf_init((char *)(uintptr_t)bytes.p, (unsigned)bytes.n);
     int n = c->writing ? UV_EAGAIN : uv_try_write((uv_stream_t *)&c->tcp, &part, 1);
-    if (n == (int)bytes.n)
-        return true;
-    if (n < 0 && n != UV_EAGAIN)
-        return false;
+    if (n == (int)bytes.n) return true;
+    if (n < 0 && n != UV_EAGAIN) return false;
     buf_add(&c->out, str_slice(bytes, n > 0 ? (size_t)n : 0, bytes.n));
-    if (c->writing)
-        return true; /* only a TLS record of the handshake meets this */
+    if (c->writing) return true; /* only a TLS record of the handshake meets this */
     struct str rest = buf_view(&c->out);
     part = uv_buf_init((char *)(uintptr_t)rest.p, (unsigned)rest.n);
     c->write.data = c;
@@ -92,13 +83,10 @@ static bool send_plain(struct conn *c, struct str bytes)
 
 static bool send_bytes(struct conn *c, struct str bytes)
 {
-    if (c->tls == NULL)
-        return send_plain(c, bytes);
-    if (bytes.n > 0)
-        tls_peer_write(c->tls, bytes);
+    if (c->tls == NULL) return send_plain(c, bytes);
+    if (bytes.n > 0) tls_peer_write(c->tls, bytes);
     struct buf *out = tls_peer_out(c->tls);
-    if (c->writing || buf_len(out) == 0)
-        return true;
+    if (c->writing || buf_len(out) == 0) return true;
     bool good = send_plain(c, buf_view(out));
     buf_clear(out);
     return good;
@@ -163,8 +151,7 @@ static void play(struct conn *c)
 {
     struct program *p = &c->program;
     while (!c->closing && c->playing) {
-        if (c->writing)
-            return;
+        if (c->writing) return;
         if (c->step == p->steps) {
             end_program(c);
             return;
@@ -178,12 +165,10 @@ static void play(struct conn *c)
         size_t end = step->end;
         c->step++;
         if (!step->alone)
-            while (c->step < p->steps && p->step[c->step].delay_ms == 0)
-                end = p->step[c->step++].end;
+            while (c->step < p->steps && p->step[c->step].delay_ms == 0) end = p->step[c->step++].end;
         struct str bytes = str_slice(buf_view(&p->bytes), c->sent, end);
         c->sent = end;
-        if (!send_bytes(c, bytes))
-            conn_close(c, false);
+        if (!send_bytes(c, bytes)) conn_close(c, false);
     }
 }
 
@@ -205,8 +190,7 @@ static void on_request_head(struct conn *c)
         start_program(c);
         return;
     }
-    if (head->expect_continue && !send_bytes(c, STR("HTTP/1.1 100 Continue\r\n\r\n")))
-        conn_close(c, false);
+    if (head->expect_continue && !send_bytes(c, STR("HTTP/1.1 100 Continue\r\n\r\n"))) conn_close(c, false);
 }
 
 static void refuse_request(struct conn *c)
@@ -226,7 +210,7 @@ static void parse(struct conn *c)
 {
     struct str in = buf_view(&c->in), body;
     size_t before = in.n;
-    while (!c->closing && !c->playing && !c->leaving && in.n > 0) {
+    while (!c->closing && !c->playing && !c->leaving) { /* END may be told only after the last byte is taken */
         enum http1_event event = http1_feed(&c->parser, &in, &body);
         if (event == HTTP1_HEAD)
             on_request_head(c);
@@ -244,11 +228,9 @@ static void parse(struct conn *c)
             refuse_request(c);
             return;
         }
-        if (event == HTTP1_MORE)
-            break;
+        if (event == HTTP1_MORE) break;
     }
-    if (!c->closing)
-        buf_consume(&c->in, before - in.n);
+    if (!c->closing) buf_consume(&c->in, before - in.n);
 }
 
 static void on_eof(struct conn *c)
@@ -260,8 +242,7 @@ static void on_eof(struct conn *c)
 static void on_plain(struct conn *c)
 {
     if (c->playing || c->leaving || c->program.end == FAULT_STALL) {
-        if (c->leaving || c->program.end == FAULT_STALL)
-            buf_clear(&c->in);
+        if (c->leaving || c->program.end == FAULT_STALL) buf_clear(&c->in);
         return;
     }
     parse(c);
@@ -293,8 +274,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
-    if (c->closing || n == 0)
-        return;
+    if (c->closing || n == 0) return;
     if (n < 0) {
         c->provider->counts.tls_failed += c->tls != NULL && !tls_peer_is_ready(c->tls);
         on_eof(c);
@@ -315,10 +295,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static bool meets_accept_fault(struct conn *c)
 {
     struct fault *f = faults_take_accept(&c->provider->faults);
-    if (f == NULL)
-        return false;
-    if (f->end == FAULT_STALL)
-        return true; /* open, but never read */
+    if (f == NULL) return false;
+    if (f->end == FAULT_STALL) return true; /* open, but never read */
     conn_close(c, f->end == FAULT_RST);
     return true;
 }
@@ -326,8 +304,7 @@ static bool meets_accept_fault(struct conn *c)
 void conn_on_connection(uv_stream_t *server, int status)
 {
     struct provider *p = server->data;
-    if (status < 0)
-        return;
+    if (status < 0) return;
     struct conn *c = xcalloc(1, sizeof *c);
     c->provider = p;
     c->handles = 2;
@@ -343,9 +320,7 @@ void conn_on_connection(uv_stream_t *server, int status)
     }
     p->counts.connections++;
     uv_tcp_nodelay(&c->tcp, 1);
-    if (meets_accept_fault(c))
-        return;
-    if (p->tls != NULL)
-        c->tls = tls_peer_new(p->tls);
+    if (meets_accept_fault(c)) return;
+    if (p->tls != NULL) c->tls = tls_peer_new(p->tls);
     uv_read_start((uv_stream_t *)&c->tcp, on_allocate, on_read);
 }

@@ -9,8 +9,7 @@ static struct str query_value(struct str query, const char *name)
     while (query.n > 0) {
         struct str pair = str_split(&query, '&');
         struct str key = str_split(&pair, '=');
-        if (str_is(key, name))
-            return pair;
+        if (str_is(key, name)) return pair;
     }
     return STR_NULL;
 }
@@ -29,8 +28,7 @@ static void add_base64(struct buf *out, struct str bytes)
 {
     size_t n = 0;
     mbedtls_base64_encode(NULL, 0, &n, (const unsigned char *)bytes.p, bytes.n);
-    if (n == 0)
-        return;
+    if (n == 0) return;
     char *room = buf_reserve(out, n);
     if (mbedtls_base64_encode((unsigned char *)room, n, &n, (const unsigned char *)bytes.p, bytes.n) == 0)
         buf_commit(out, n);
@@ -46,8 +44,7 @@ static void list_calls(const struct provider *p, struct str query, struct answer
     buf_addc(&out->body, '[');
     for (uint64_t i = from; i <= p->last_number; i++) {
         const struct call *c = p->last[i % p->keep];
-        if (c == NULL || c->number != i)
-            continue; /* under way */
+        if (c == NULL || c->number != i) continue; /* under way */
         buf_addz(&out->body, comma);
         call_write_json(c, p->name, &out->body);
         buf_truncate(&out->body, buf_len(&out->body) - 1);
@@ -115,8 +112,7 @@ static void control_faults(struct provider *p, const struct http1_head *head, st
 
 bool control(struct provider *of, const struct http1_head *head, struct str body, struct answer *out)
 {
-    if (!str_starts(head->path, STR("/_fake/")))
-        return false;
+    if (!str_starts(head->path, STR("/_fake/"))) return false;
     log_flush(); /* who asks wants to see everything up to now */
     struct str name = query_value(head->query, "of"), rest = str_slice(head->path, 7, head->path.n);
     struct provider *p = name.n > 0 ? provider_named(name) : of;

@@ -15,8 +15,7 @@ bool val_is(yyjson_val *v, const char *text)
 void refuse(struct refusal *r, unsigned status, const char *type, const char *code, struct str param,
             struct str message)
 {
-    if (r->status == 0)
-        *r = (struct refusal){status, type, code, param, message};
+    if (r->status == 0) *r = (struct refusal){status, type, code, param, message};
 }
 
 const char *first_unknown(yyjson_val *object, const char *const *known)
@@ -26,10 +25,8 @@ const char *first_unknown(yyjson_val *object, const char *const *known)
     yyjson_obj_foreach(object, i, n, key, value)
     {
         bool found = false;
-        for (size_t k = 0; known[k] != NULL && !found; k++)
-            found = strcmp(known[k], yyjson_get_str(key)) == 0;
-        if (!found)
-            return yyjson_get_str(key);
+        for (size_t k = 0; known[k] != NULL && !found; k++) found = strcmp(known[k], yyjson_get_str(key)) == 0;
+        if (!found) return yyjson_get_str(key);
     }
     return NULL;
 }

@@ -59,8 +59,7 @@ static const struct key keys[] = {
 static struct str own(struct str s) /* freed with the fault; NUL behind it */
 {
     char *copy = xmalloc(s.n + 1);
-    if (s.n > 0)
-        memcpy(copy, s.p, s.n);
+    if (s.n > 0) memcpy(copy, s.p, s.n);
     copy[s.n] = '\0';
     return (struct str){copy, s.n};
 }
@@ -107,8 +106,7 @@ static bool read_text(yyjson_val *v, bool json_too, struct str *ret)
     }
     size_t n = 0;
     char *text = json_too ? yyjson_val_write(v, 0, &n) : NULL;
-    if (text == NULL)
-        return false;
+    if (text == NULL) return false;
     *ret = (struct str){text, n};
     return true;
 }
@@ -139,8 +137,7 @@ static bool read_key(struct fault *f, const struct key *key, yyjson_val *v)
 static void fault_free(struct fault *f)
 {
     struct str *texts[] = {&f->path, &f->model, &f->dialect, &f->body, &f->raw, &f->error, &f->extra};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        free((char *)(uintptr_t)texts[i]->p);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free((char *)(uintptr_t)texts[i]->p);
     yyjson_doc_free(f->doc);
     free(f);
 }
@@ -149,17 +146,13 @@ static const char *read_fault(struct fault *f, yyjson_val *object)
 {
     yyjson_val *name, *value;
     size_t i, n;
-    if (!yyjson_is_obj(object))
-        return "a fault is a JSON object";
+    if (!yyjson_is_obj(object)) return "a fault is a JSON object";
     yyjson_obj_foreach(object, i, n, name, value)
     {
         size_t k = 0, count = sizeof keys / sizeof *keys;
-        while (k < count && strcmp(keys[k].name, yyjson_get_str(name)) != 0)
-            k++;
-        if (k == count)
-            return "unknown key";
-        if (!read_key(f, &keys[k], value))
-            return keys[k].name;
+        while (k < count && strcmp(keys[k].name, yyjson_get_str(name)) != 0) k++;
+        if (k == count) return "unknown key";
+        if (!read_key(f, &keys[k], value)) return keys[k].name;
     }
     return NULL;
 }
@@ -173,22 +166,18 @@ unsigned faults_add(struct faults *list, struct str json, const char **ret_why)
     f->every = 1;
     f->doc = yyjson_read(json.p, json.n, 0);
     const char *why = f->doc != NULL ? read_fault(f, yyjson_doc_get_root(f->doc)) : "not valid JSON";
-    if (why == NULL && f->every == 0)
-        why = "every";
+    if (why == NULL && f->every == 0) why = "every";
     /* A truncated answer has to end somehow; RST is what a dying provider looks like. */
     bool cuts = f->keep_bytes >= 0 || f->keep_events >= 0 || f->malformed_after_events >= 0;
-    if (f->end == FAULT_KEEP && (cuts || f->on_accept))
-        f->end = FAULT_RST;
-    if (f->end == FAULT_KEEP && (f->raw.p != NULL || f->until_eof))
-        f->end = FAULT_FIN;
+    if (f->end == FAULT_KEEP && (cuts || f->on_accept)) f->end = FAULT_RST;
+    if (f->end == FAULT_KEEP && (f->raw.p != NULL || f->until_eof)) f->end = FAULT_FIN;
     if (why != NULL) {
         *ret_why = why;
         fault_free(f);
         return 0;
     }
     struct fault **end = &list->first;
-    while (*end != NULL)
-        end = &(*end)->next;
+    while (*end != NULL) end = &(*end)->next;
     *end = f;
     return f->id = ++list->last_id;
 }
@@ -198,10 +187,8 @@ unsigned faults_add(struct faults *list, struct str json, const char **ret_why)
 static bool is_used(struct fault *f)
 {
     uint64_t seen = f->seen++;
-    if (f->times == 0 || seen < f->skip || (seen - f->skip) % f->every != 0)
-        return false;
-    if (f->times > 0)
-        f->times--;
+    if (f->times == 0 || seen < f->skip || (seen - f->skip) % f->every != 0) return false;
+    if (f->times > 0) f->times--;
     f->hits++;
     return true;
 }
@@ -217,16 +204,14 @@ static bool matches(const struct fault *f, const struct fault_facts *facts)
 struct fault *faults_take(struct faults *list, const struct fault_facts *facts, bool early)
 {
     for (struct fault *f = list->first; f != NULL; f = f->next)
-        if (!f->on_accept && f->early == early && matches(f, facts) && is_used(f))
-            return f;
+        if (!f->on_accept && f->early == early && matches(f, facts) && is_used(f)) return f;
     return NULL;
 }
 
 struct fault *faults_take_accept(struct faults *list)
 {
     for (struct fault *f = list->first; f != NULL; f = f->next)
-        if (f->on_accept && is_used(f))
-            return f;
+        if (f->on_accept && is_used(f)) return f;
     return NULL;
 }
 

@@ -16,8 +16,7 @@ static struct provider *providers;
 struct provider *provider_named(struct str name)
 {
     for (struct provider *p = providers; p != NULL; p = p->next)
-        if (str_is(name, p->name))
-            return p;
+        if (str_is(name, p->name)) return p;
     return NULL;
 }
 
@@ -56,8 +55,7 @@ static void bad_usage(const char *what, const char *option)
 
 static const char *next_value(char **argv, int *i)
 {
-    if (argv[*i + 1] == NULL)
-        bad_usage("a value is missing", argv[*i]);
+    if (argv[*i + 1] == NULL) bad_usage("a value is missing", argv[*i]);
     return argv[++*i];
 }
 
@@ -65,8 +63,7 @@ static uint64_t next_number(char **argv, int *i)
 {
     uint64_t n = 0;
     const char *option = argv[*i];
-    if (!str_u64(str_of(next_value(argv, i)), &n) || n > UINT32_MAX)
-        bad_usage("not a number", option);
+    if (!str_u64(str_of(next_value(argv, i)), &n) || n > UINT32_MAX) bad_usage("not a number", option);
     return n;
 }
 
@@ -88,8 +85,7 @@ static struct provider *add_provider(uv_loop_t *loop, const char *listen)
 {
     struct provider **end = &providers;
     char name[16] = "fake-a";
-    for (; *end != NULL; end = &(*end)->next)
-        name[5]++;
+    for (; *end != NULL; end = &(*end)->next) name[5]++;
     struct provider *p = *end = xcalloc(1, sizeof *p);
     provider_init(p, loop);
     p->listen = listen;
@@ -116,8 +112,7 @@ static void read_options(int argc, char **argv, uv_loop_t *loop, const char **re
             *ret_log = next_value(argv, &i);
         else if (strcmp(o, "--exit-with-parent") == 0) {
             prctl(PR_SET_PDEATHSIG, SIGTERM);
-            if (getppid() == 1)
-                exit(0);
+            if (getppid() == 1) exit(0);
         } else if (p == NULL)
             bad_usage("comes before any --listen, or is not known", o);
         else if (strcmp(o, "--name") == 0) {
@@ -136,8 +131,7 @@ static void read_options(int argc, char **argv, uv_loop_t *loop, const char **re
         else
             bad_usage("unknown option", o);
     }
-    if (providers == NULL)
-        bad_usage("there is nothing to do without", "--listen");
+    if (providers == NULL) bad_usage("there is nothing to do without", "--listen");
 }
 
 static void set_up_tls(struct provider *p, struct str tls)
@@ -150,8 +144,7 @@ static void set_up_tls(struct provider *p, struct str tls)
     snprintf(cert_path, sizeof cert_path, "%.*s", STR_FMT(cert));
     snprintf(key_path, sizeof key_path, "%.*s", STR_FMT(tls));
     p->tls = tls_server_new(cert_path, key_path, str_is(word, "tls12"), &why);
-    if (p->tls == NULL)
-        die(p->listen, why);
+    if (p->tls == NULL) die(p->listen, why);
 }
 
 static void print_address(struct provider *p, const char *host)
@@ -175,12 +168,10 @@ static void start(struct provider *p)
     if (colon <= 0 || !str_u64(str_slice(address, (size_t)colon + 1, address.n), &port) || port > 65535)
         bad_usage("expected HOST:PORT", p->listen);
     struct str name = str_slice(address, 0, (size_t)colon);
-    if (name.n > 2 && name.p[0] == '[')
-        name = str_slice(name, 1, name.n - 1);
+    if (name.n > 2 && name.p[0] == '[') name = str_slice(name, 1, name.n - 1);
     char host[64];
     snprintf(host, sizeof host, "%.*s", STR_FMT(name));
-    if (tls.n > 0)
-        set_up_tls(p, tls);
+    if (tls.n > 0) set_up_tls(p, tls);
     struct sockaddr_storage to;
     if (uv_ip4_addr(host, (int)port, (struct sockaddr_in *)&to) != 0 &&
         uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)&to) != 0)
@@ -188,10 +179,8 @@ static void start(struct provider *p)
     uv_tcp_init(p->loop, &p->server);
     p->server.data = p;
     int r = uv_tcp_bind(&p->server, (const struct sockaddr *)&to, 0);
-    if (r == 0)
-        r = uv_listen((uv_stream_t *)&p->server, 1024, conn_on_connection);
-    if (r != 0)
-        die(p->listen, uv_strerror(r));
+    if (r == 0) r = uv_listen((uv_stream_t *)&p->server, 1024, conn_on_connection);
+    if (r != 0) die(p->listen, uv_strerror(r));
     print_address(p, host);
 }
 
@@ -207,10 +196,8 @@ int main(int argc, char **argv)
     const char *log = NULL, *why = NULL;
     read_options(argc, argv, loop, &log);
     signal(SIGPIPE, SIG_IGN);
-    if (log != NULL && !log_open(log, loop, &why))
-        die(log, why);
-    for (struct provider *p = providers; p != NULL; p = p->next)
-        start(p);
+    if (log != NULL && !log_open(log, loop, &why)) die(log, why);
+    for (struct provider *p = providers; p != NULL; p = p->next) start(p);
     fflush(stdout);
     uv_signal_t on_term, on_int;
     uv_signal_init(loop, &on_term);

@@ -137,8 +137,7 @@ static void read_calls(struct reader *r, yyjson_val *calls, struct str where)
             bad(r, "invalid_value", where,
                 STR("A tool call needs 'id', 'type', 'function.name' and 'function.arguments'."));
         ask_count_text(r->ask, arguments);
-        if (r->opens < sizeof r->open / sizeof *r->open)
-            r->open[r->opens++] = id;
+        if (r->opens < sizeof r->open / sizeof *r->open) r->open[r->opens++] = id;
     }
 }
 
@@ -146,14 +145,12 @@ static void read_tool_message(struct reader *r, yyjson_val *message, struct str 
 {
     struct str id = val_str(yyjson_obj_get(message, "tool_call_id"));
     unsigned i = 0;
-    while (i < r->opens && !str_eq(r->open[i], id))
-        i++;
+    while (i < r->opens && !str_eq(r->open[i], id)) i++;
     if (i == r->opens && r->strict)
         bad(r, NULL, where,
             STR("Invalid parameter: messages with role 'tool' must be a response to a preceding message with "
                 "'tool_calls'."));
-    if (i < r->opens)
-        r->open[i] = r->open[--r->opens];
+    if (i < r->opens) r->open[i] = r->open[--r->opens];
     r->ask->results++;
     r->ask->last_result = read_content(r, yyjson_obj_get(message, "content"), STR("tool"), where);
 }
@@ -183,8 +180,7 @@ static void read_message(struct reader *r, yyjson_val *message, size_t index)
         r->ask->assistants++;
         bool may_be_null = calls != NULL || yyjson_obj_get(message, "function_call") != NULL ||
                            yyjson_obj_get(message, "refusal") != NULL || yyjson_obj_get(message, "audio") != NULL;
-        if (!(may_be_null && (content == NULL || yyjson_is_null(content))))
-            read_content(r, content, role, where);
+        if (!(may_be_null && (content == NULL || yyjson_is_null(content)))) read_content(r, content, role, where);
         read_calls(r, calls, where);
     } else if (str_is(role, "user")) {
         r->ask->users++;
@@ -212,8 +208,7 @@ static void read_tools(struct reader *r, yyjson_val *body)
     yyjson_arr_foreach(ask->tools, i, n, tool)
     {
         struct str name = val_str(yyjson_obj_get(yyjson_obj_get(tool, "function"), "name"));
-        if (val_is(yyjson_obj_get(tool, "type"), "custom"))
-            continue;
+        if (val_is(yyjson_obj_get(tool, "type"), "custom")) continue;
         if (!is_tool_id(name) || name.n > 64)
             bad(r, "invalid_value", arena_printf(r->a, "tools[%zu].function.name", i),
                 STR("Invalid 'tools[].function.name': expected 1 to 64 of a-z, A-Z, 0-9, '_', '-'."));
@@ -222,8 +217,7 @@ static void read_tools(struct reader *r, yyjson_val *body)
     ask->must_call = ask->may_call && val_is(choice, "required");
     ask->may_call_parallel = !yyjson_is_false(yyjson_obj_get(body, "parallel_tool_calls"));
     ask->only_tool = val_str(yyjson_obj_get(yyjson_obj_get(choice, "function"), "name"));
-    if (ask->only_tool.n > 0)
-        ask->must_call = ask->may_call;
+    if (ask->only_tool.n > 0) ask->must_call = ask->may_call;
     if (yyjson_is_str(choice) && !val_is(choice, "none") && !val_is(choice, "auto") && !val_is(choice, "required"))
         bad(r, "invalid_value", STR("tool_choice"), STR("Invalid value for 'tool_choice'."));
 }
@@ -232,8 +226,7 @@ static void read_format(struct reader *r, yyjson_val *format)
 {
     struct str type = val_str(yyjson_obj_get(format, "type"));
     yyjson_val *schema = yyjson_obj_get(format, "json_schema");
-    if (format == NULL || str_is(type, "text"))
-        return;
+    if (format == NULL || str_is(type, "text")) return;
     if (str_is(type, "json_object"))
         r->ask->json_object = true;
     else if (!str_is(type, "json_schema"))
@@ -249,8 +242,7 @@ static void read_stops(struct ask *ask, yyjson_val *stop)
 {
     yyjson_val *one;
     size_t i, n;
-    if (yyjson_is_str(stop))
-        ask->stop[ask->stops++] = val_str(stop);
+    if (yyjson_is_str(stop)) ask->stop[ask->stops++] = val_str(stop);
     yyjson_arr_foreach(stop, i, n, one) if (ask->stops < ASK_MAX_STOPS) ask->stop[ask->stops++] = val_str(one);
 }
 
@@ -258,8 +250,7 @@ static void read_numbers(struct reader *r, yyjson_val *body)
 {
     struct ask *ask = r->ask;
     yyjson_val *limit = yyjson_obj_get(body, "max_completion_tokens");
-    if (limit == NULL)
-        limit = yyjson_obj_get(body, "max_tokens");
+    if (limit == NULL) limit = yyjson_obj_get(body, "max_tokens");
     ask->max_tokens = yyjson_get_uint(limit);
     if (limit != NULL && !yyjson_is_null(limit) && ask->max_tokens == 0)
         bad(r, "integer_below_min_value", STR("max_tokens"), STR("Invalid 'max_tokens': expected a value >= 1."));
@@ -278,10 +269,8 @@ static void openai_read(yyjson_val *body, const struct http1_head *head, bool st
     if (!str_starts(http1_get(head, "authorization"), STR("Bearer ")))
         refuse(refusal, 401, "invalid_request_error", NULL, STR_NULL, STR("You didn't provide an API key."));
     ask->model = val_str(yyjson_obj_get(body, "model"));
-    if (ask->model.n == 0)
-        bad(&r, NULL, STR_NULL, STR("you must provide a model parameter"));
-    if (strict)
-        check_fields(&r, body);
+    if (ask->model.n == 0) bad(&r, NULL, STR_NULL, STR("you must provide a model parameter"));
+    if (strict) check_fields(&r, body);
     yyjson_val *messages = yyjson_obj_get(body, "messages"), *message;
     if (yyjson_arr_size(messages) == 0)
         bad(&r, "missing_required_parameter", STR("messages"), STR("Missing required parameter: 'messages'."));

@@ -34,8 +34,7 @@ static void add_usage(struct buf *b, const struct plan *plan, unsigned choices)
 static void add_call(struct buf *b, const struct plan_call *call, int index, bool with_arguments)
 {
     buf_addc(b, '{');
-    if (index >= 0)
-        buf_addf(b, "\"index\":%d,", index);
+    if (index >= 0) buf_addf(b, "\"index\":%d,", index);
     buf_addf(b, "\"id\":\"call_%.*s\",\"type\":\"function\",\"function\":{\"name\":", STR_FMT(call->id));
     buf_add_json_str(b, call->name);
     buf_addz(b, ",\"arguments\":");
@@ -159,8 +158,7 @@ static void stream_choice(struct stream *s, unsigned choice)
              "\"logprobs\":null,\"finish_reason\":null}",
              choice, s->plan->calls > 0 ? "null" : "\"\"");
     close_chunk(s);
-    if (s->ask->shows_thinking)
-        add_words(s, choice, "reasoning_content", s->plan->thinking);
+    if (s->ask->shows_thinking) add_words(s, choice, "reasoning_content", s->plan->thinking);
     add_words(s, choice, s->plan->finish == FINISH_REFUSAL ? "refusal" : "content", s->plan->text);
     stream_calls(s, choice);
     b = open_chunk(s);
@@ -174,8 +172,7 @@ void openai_write_stream(const struct plan *plan, const struct ask *ask, uint64_
     struct stream s = {plan, ask, now_s, out};
     out->is_stream = true;
     out->content_type = "text/event-stream; charset=utf-8";
-    for (unsigned i = 0; i < ask->choices; i++)
-        stream_choice(&s, i);
+    for (unsigned i = 0; i < ask->choices; i++) stream_choice(&s, i);
     if (ask->include_usage && !plan->omit_usage) {
         struct buf *b = open_chunk(&s);
         buf_addz(b, "],\"usage\":");
@@ -209,10 +206,8 @@ void openai_write_error(const struct refusal *refusal, struct answer *out)
 {
     const char *type = "server_error", *code = "server_error", *message = "The server had an error.";
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-        if (usual[i].status == refusal->status)
-            type = usual[i].type, code = usual[i].code, message = usual[i].message;
-    if (refusal->type != NULL)
-        type = refusal->type, code = refusal->code;
+        if (usual[i].status == refusal->status) type = usual[i].type, code = usual[i].code, message = usual[i].message;
+    if (refusal->type != NULL) type = refusal->type, code = refusal->code;
     struct buf *b = &out->body;
     out->status = refusal->status;
     buf_addz(b, "{\"error\":{\"message\":");
@@ -227,8 +222,7 @@ void openai_write_error(const struct refusal *refusal, struct answer *out)
         buf_addf(b, "\"%s\"}}\n", code);
     else
         buf_addz(b, "null}}\n");
-    if (refusal->status == 429 || refusal->status == 503)
-        answer_header(out, "retry-after", "1");
+    if (refusal->status == 429 || refusal->status == 503) answer_header(out, "retry-after", "1");
 }
 
 void openai_write_error_event(struct str error, struct buf *out)

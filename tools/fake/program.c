@@ -53,11 +53,9 @@ static void add_head(struct program *p, const struct answer *a, const struct fau
 /* One event of the body, or what is left of it. */
 static void add_event(struct program *p, struct str bytes, size_t keep, bool chunked)
 {
-    if (chunked)
-        http1_write_chunk_head(&p->bytes, bytes.n);
+    if (chunked) http1_write_chunk_head(&p->bytes, bytes.n);
     buf_add(&p->bytes, str_slice(bytes, 0, keep));
-    if (chunked && keep >= bytes.n)
-        buf_add(&p->bytes, HTTP1_CHUNK_END);
+    if (chunked && keep >= bytes.n) buf_add(&p->bytes, HTTP1_CHUNK_END);
 }
 
 static void add_error_event(struct program *p, const struct fault *f, const struct fake_dialect *dialect, bool chunked)
@@ -78,8 +76,7 @@ static bool add_body(struct program *p, const struct answer *a, const struct fau
     for (unsigned i = 0; i < events; i++) {
         size_t to = a->is_stream ? a->event_end[i] : body.n;
         uint32_t delay_ms = i == 0 ? f->delay_first_ms : event_ms;
-        if (f->keep_events >= 0 && i >= f->keep_events)
-            return false;
+        if (f->keep_events >= 0 && i >= f->keep_events) return false;
         if (f->malformed_after_events >= 0 && i >= f->malformed_after_events) {
             buf_addz(&p->bytes, "zz\r\n");
             end_step(p, delay_ms);
@@ -90,13 +87,11 @@ static bool add_body(struct program *p, const struct answer *a, const struct fau
             end_step(p, delay_ms);
             return true;
         }
-        if (i + f->omit_events >= events)
-            return true;
+        if (i + f->omit_events >= events) return true;
         struct str event = str_slice(body, from, to);
         size_t room = f->keep_bytes >= 0 ? (size_t)f->keep_bytes - told : event.n;
         if (f->keep_bytes >= 0 && room < event.n) {
-            if (room > 0)
-                add_event(p, event, room, chunked);
+            if (room > 0) add_event(p, event, room, chunked);
             end_step(p, delay_ms);
             return false;
         }
@@ -127,8 +122,7 @@ static void split(struct program *p, const struct fault *f)
             delay_ms = 0;
         }
     }
-    if (at < all)
-        end_step(p, 0);
+    if (at < all) end_step(p, 0);
     free(old);
 }
 
@@ -137,8 +131,7 @@ void program_build(struct program *p, const struct answer *a, const struct fault
 {
     const struct fault *f = fault != NULL ? fault : &no_fault;
     uint32_t event_ms = f->delay_event_ms > 0 ? f->delay_event_ms : pace.event_ms;
-    if (a->event_delay_ms > 0)
-        event_ms = a->event_delay_ms;
+    if (a->event_delay_ms > 0) event_ms = a->event_delay_ms;
     program_reset(p);
     p->end = f->end;
     if (f->raw.p != NULL) {
@@ -149,20 +142,14 @@ void program_build(struct program *p, const struct answer *a, const struct fault
         add_head(p, a, f, buf_len(&a->body), keep_alive && p->end == FAULT_KEEP && !f->connection_close);
         end_step(p, f->delay_head_ms > 0 ? f->delay_head_ms : pace.head_ms);
         bool told = add_body(p, a, f, dialect, event_ms, chunked);
-        if (told && chunked)
-            buf_add(&p->bytes, HTTP1_LAST_CHUNK);
-        if (told)
-            buf_add(&p->bytes, f->extra);
-        if (buf_len(&p->bytes) > p->step[p->steps - 1].end)
-            end_step(p, 0);
+        if (told && chunked) buf_add(&p->bytes, HTTP1_LAST_CHUNK);
+        if (told) buf_add(&p->bytes, f->extra);
+        if (buf_len(&p->bytes) > p->step[p->steps - 1].end) end_step(p, 0);
         bool length_fits = f->content_length < 0 || (uint64_t)f->content_length == buf_len(&a->body);
         p->is_whole = told && length_fits && f->omit_events == 0 && f->error_after_events < 0 &&
                       (f->end != FAULT_STALL || !f->until_eof);
     }
-    if (f->connection_close && p->end == FAULT_KEEP)
-        p->end = FAULT_FIN;
-    if (!keep_alive && p->end == FAULT_KEEP)
-        p->end = FAULT_FIN;
-    if (f->split_bytes > 0)
-        split(p, f);
+    if (f->connection_close && p->end == FAULT_KEEP) p->end = FAULT_FIN;
+    if (!keep_alive && p->end == FAULT_KEEP) p->end = FAULT_FIN;
+    if (f->split_bytes > 0) split(p, f);
 }

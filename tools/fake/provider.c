@@ -47,8 +47,7 @@ void log_flush(void)
     while (buf_len(&log_file.bytes) > 0) {
         struct str rest = buf_view(&log_file.bytes);
         ssize_t n = write(log_file.fd, rest.p, rest.n);
-        if (n < 0 && errno == EINTR)
-            continue;
+        if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             fprintf(stderr, "weir-fake: cannot write the log: %s\n", strerror(errno));
             exit(1);
@@ -59,12 +58,10 @@ void log_flush(void)
 
 static void log_call(const struct call *c, const char *fake)
 {
-    if (log_file.fd < 0)
-        return;
+    if (log_file.fd < 0) return;
     call_write_json(c, fake, &log_file.bytes);
     buf_addc(&log_file.bytes, '\n');
-    if (buf_len(&log_file.bytes) >= LOG_TOGETHER)
-        log_flush();
+    if (buf_len(&log_file.bytes) >= LOG_TOGETHER) log_flush();
 }
 
 /* ---- calls ---- */
@@ -72,8 +69,7 @@ static void log_call(const struct call *c, const char *fake)
 static struct str own(struct str s)
 {
     char *copy = xmalloc(s.n + 1);
-    if (s.n > 0)
-        memcpy(copy, s.p, s.n);
+    if (s.n > 0) memcpy(copy, s.p, s.n);
     copy[s.n] = '\0';
     return (struct str){copy, s.n};
 }
@@ -93,8 +89,7 @@ static bool is_key_header(struct str name)
 static void hash_key(struct str key, char ret[24])
 {
     unsigned char digest[32];
-    if (str_starts(key, STR("Bearer ")))
-        key = str_slice(key, 7, key.n);
+    if (str_starts(key, STR("Bearer "))) key = str_slice(key, 7, key.n);
     mbedtls_sha256((const unsigned char *)key.p, key.n, digest, 0);
     snprintf(ret, 24, "sha256:%02x%02x%02x%02x", digest[0], digest[1], digest[2], digest[3]);
 }
@@ -141,8 +136,7 @@ void call_free(struct call **call)
 {
     struct call *c = *call;
     *call = NULL;
-    if (c == NULL)
-        return;
+    if (c == NULL) return;
     release(&c->method);
     release(&c->path);
     release(&c->model);
@@ -249,8 +243,7 @@ void provider_init(struct provider *p, uv_loop_t *loop)
 void provider_reset(struct provider *p)
 {
     faults_clear(&p->faults, 0);
-    while (p->oldest <= p->last_number)
-        drop_oldest(p);
+    while (p->oldest <= p->last_number) drop_oldest(p);
     uint64_t open = p->counts.open;
     p->counts = (struct provider_counts){.open = open};
 }

@@ -31,8 +31,7 @@ static void add_object(struct sampler *s, yyjson_val *schema, unsigned depth)
     buf_addc(s->out, '{');
     yyjson_obj_foreach(properties, i, n, key, value)
     {
-        if (i > 0)
-            buf_addc(s->out, ',');
+        if (i > 0) buf_addc(s->out, ',');
         buf_add_json_str(s->out, (struct str){yyjson_get_str(key), yyjson_get_len(key)});
         buf_addc(s->out, ':');
         add_value(s, value, depth + 1);
@@ -45,8 +44,7 @@ static void add_array(struct sampler *s, yyjson_val *schema, unsigned depth)
     uint64_t least = yyjson_get_uint(yyjson_obj_get(schema, "minItems"));
     buf_addc(s->out, '[');
     for (uint64_t i = 0; i < (least > 0 && least < 16 ? least : 1); i++) {
-        if (i > 0)
-            buf_addc(s->out, ',');
+        if (i > 0) buf_addc(s->out, ',');
         add_value(s, yyjson_obj_get(schema, "items"), depth + 1);
     }
     buf_addc(s->out, ']');
@@ -55,10 +53,8 @@ static void add_array(struct sampler *s, yyjson_val *schema, unsigned depth)
 static const char *type_of(yyjson_val *schema)
 {
     yyjson_val *type = yyjson_obj_get(schema, "type");
-    if (yyjson_is_arr(type))
-        type = yyjson_arr_get_first(type);
-    if (yyjson_is_str(type))
-        return yyjson_get_str(type);
+    if (yyjson_is_arr(type)) type = yyjson_arr_get_first(type);
+    if (yyjson_is_str(type)) return yyjson_get_str(type);
     return yyjson_obj_get(schema, "properties") != NULL ? "object" : "string";
 }
 
@@ -82,8 +78,7 @@ static void add_value(struct sampler *s, yyjson_val *schema, unsigned depth)
         }
     }
     yyjson_val *fixed = yyjson_obj_get(schema, "const");
-    if (fixed == NULL)
-        fixed = yyjson_arr_get_first(yyjson_obj_get(schema, "enum"));
+    if (fixed == NULL) fixed = yyjson_arr_get_first(yyjson_obj_get(schema, "enum"));
     const char *type = type_of(schema);
     if (fixed != NULL)
         add_copy(s, fixed);

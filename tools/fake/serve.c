@@ -9,14 +9,10 @@ enum endpoint { EP_NONE, EP_CHAT, EP_MESSAGES, EP_COUNT, EP_MODELS };
 
 static enum endpoint endpoint_of(struct str path)
 {
-    if (str_ends(path, STR("/chat/completions")))
-        return EP_CHAT;
-    if (str_ends(path, STR("/messages")))
-        return EP_MESSAGES;
-    if (str_ends(path, STR("/messages/count_tokens")))
-        return EP_COUNT;
-    if (str_ends(path, STR("/models")))
-        return EP_MODELS;
+    if (str_ends(path, STR("/chat/completions"))) return EP_CHAT;
+    if (str_ends(path, STR("/messages"))) return EP_MESSAGES;
+    if (str_ends(path, STR("/messages/count_tokens"))) return EP_COUNT;
+    if (str_ends(path, STR("/models"))) return EP_MODELS;
     return EP_NONE;
 }
 
@@ -24,8 +20,7 @@ static const struct fake_dialect *dialect_of(const struct provider *p, const str
 {
     enum endpoint endpoint = endpoint_of(head->path);
     bool messages = endpoint == EP_MESSAGES || endpoint == EP_COUNT || http1_get(head, "anthropic-version").n > 0;
-    if (messages && p->speaks_anthropic)
-        return &fake_anthropic;
+    if (messages && p->speaks_anthropic) return &fake_anthropic;
     return p->speaks_openai ? &fake_openai : &fake_anthropic;
 }
 
@@ -87,8 +82,7 @@ static void override_usage(struct plan_usage *u, yyjson_val *numbers)
                   {"reasoning", &u->reasoning}};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         yyjson_val *v = yyjson_obj_get(numbers, fields[i].name);
-        if (v != NULL)
-            *fields[i].number = yyjson_get_uint(v);
+        if (v != NULL) *fields[i].number = yyjson_get_uint(v);
     }
 }
 
@@ -113,8 +107,7 @@ static void answer_ask(struct conn *c, const struct fake_dialect *d, struct ask 
 static struct str own_model(struct str model)
 {
     char *copy = malloc(model.n + 1);
-    if (copy == NULL)
-        abort();
+    if (copy == NULL) abort();
     memcpy(copy, model.n > 0 ? model.p : "", model.n);
     copy[model.n] = '\0';
     return (struct str){copy, model.n};
@@ -185,8 +178,7 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
 static void finish(struct conn *c, const struct fake_dialect *d, const struct fault *f, bool keep_alive)
 {
     identify_answer(c, d);
-    if (f != NULL)
-        add_fault_headers(&c->answer, f);
+    if (f != NULL) add_fault_headers(&c->answer, f);
     c->call->status = f != NULL && f->raw.p != NULL ? 0 : c->answer.status;
     c->call->fault = f != NULL ? f->id : 0;
     program_build(&c->program, &c->answer, f, d, c->provider->pace, keep_alive);
@@ -224,11 +216,9 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
 bool serve_early(struct conn *c, const struct http1_head *head)
 {
     struct fault_facts facts = {head->path, STR_NULL, STR_NULL, false};
-    if (c->provider->faults.first == NULL || str_starts(head->path, STR("/_fake/")))
-        return false;
+    if (c->provider->faults.first == NULL || str_starts(head->path, STR("/_fake/"))) return false;
     const struct fault *f = faults_take(&c->provider->faults, &facts, true);
-    if (f == NULL)
-        return false;
+    if (f == NULL) return false;
     const struct fake_dialect *d = dialect_of(c->provider, head);
     answer_reset(&c->answer);
     c->call = call_new(c->provider, head, STR_NULL);

@@ -43,28 +43,24 @@ static const char *explain(const char *what, int error)
 static const char *set_up(struct tls_server *s, const char *cert_path, const char *key_path, bool only_12)
 {
     int r;
-    if (psa_crypto_init() != PSA_SUCCESS)
-        return "psa_crypto_init failed";
+    if (psa_crypto_init() != PSA_SUCCESS) return "psa_crypto_init failed";
     if ((r = mbedtls_ctr_drbg_seed(&s->random, mbedtls_entropy_func, &s->entropy, NULL, 0)) != 0)
         return explain("random", r);
-    if ((r = mbedtls_x509_crt_parse_file(&s->cert, cert_path)) != 0)
-        return explain(cert_path, r);
+    if ((r = mbedtls_x509_crt_parse_file(&s->cert, cert_path)) != 0) return explain(cert_path, r);
     if ((r = mbedtls_pk_parse_keyfile(&s->key, key_path, NULL, mbedtls_ctr_drbg_random, &s->random)) != 0)
         return explain(key_path, r);
     if ((r = mbedtls_ssl_config_defaults(&s->conf, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
                                          MBEDTLS_SSL_PRESET_DEFAULT)) != 0)
         return explain("TLS configuration", r);
     mbedtls_ssl_conf_rng(&s->conf, mbedtls_ctr_drbg_random, &s->random);
-    if ((r = mbedtls_ssl_conf_own_cert(&s->conf, &s->cert, &s->key)) != 0)
-        return explain("certificate and key", r);
+    if ((r = mbedtls_ssl_conf_own_cert(&s->conf, &s->cert, &s->key)) != 0) return explain("certificate and key", r);
     if ((r = mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_ctr_drbg_random, &s->random, MBEDTLS_CIPHER_AES_256_GCM,
                                       TICKET_LIFETIME_S)) != 0)
         return explain("tickets", r);
     mbedtls_ssl_conf_session_tickets_cb(&s->conf, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse, &s->tickets);
     static const char *alpn[] = {"http/1.1", NULL};
     mbedtls_ssl_conf_alpn_protocols(&s->conf, alpn);
-    if (only_12)
-        mbedtls_ssl_conf_max_tls_version(&s->conf, MBEDTLS_SSL_VERSION_TLS1_2);
+    if (only_12) mbedtls_ssl_conf_max_tls_version(&s->conf, MBEDTLS_SSL_VERSION_TLS1_2);
     return NULL;
 }
 
@@ -78,8 +74,7 @@ struct tls_server *tls_server_new(const char *cert_path, const char *key_path, b
     mbedtls_ssl_ticket_init(&s->tickets);
     mbedtls_ssl_config_init(&s->conf);
     const char *why = set_up(s, cert_path, key_path, only_12);
-    if (why == NULL)
-        return s;
+    if (why == NULL) return s;
     *ret_why = why; /* the process ends with this: nothing is given back */
     return NULL;
 }
@@ -109,8 +104,7 @@ struct tls_peer *tls_peer_new(struct tls_server *server)
 {
     struct tls_peer *t = xcalloc(1, sizeof *t);
     mbedtls_ssl_init(&t->ssl);
-    if (mbedtls_ssl_setup(&t->ssl, &server->conf) != 0)
-        abort(); /* out of memory */
+    if (mbedtls_ssl_setup(&t->ssl, &server->conf) != 0) abort(); /* out of memory */
     mbedtls_ssl_set_bio(&t->ssl, t, on_send, on_receive, NULL);
     return t;
 }
@@ -119,8 +113,7 @@ void tls_peer_free(struct tls_peer **t)
 {
     struct tls_peer *gone = *t;
     *t = NULL;
-    if (gone == NULL)
-        return;
+    if (gone == NULL) return;
     mbedtls_ssl_free(&gone->ssl);
     buf_fini(&gone->in);
     buf_fini(&gone->out);
@@ -144,10 +137,8 @@ bool tls_peer_feed(struct tls_peer *t, struct str cipher, struct buf *plain, boo
     while (!t->is_ready) {
         t->starved = false;
         int r = mbedtls_ssl_handshake(&t->ssl);
-        if (wants_more(t, r))
-            return true;
-        if (r != 0 && !is_transient(r))
-            return false;
+        if (wants_more(t, r)) return true;
+        if (r != 0 && !is_transient(r)) return false;
         t->is_ready = r == 0;
     }
     for (;;) {
@@ -174,16 +165,14 @@ void tls_peer_write(struct tls_peer *t, struct str plain)
 {
     while (plain.n > 0) {
         int r = mbedtls_ssl_write(&t->ssl, (const unsigned char *)plain.p, plain.n);
-        if (r <= 0)
-            return; /* the connection is broken; reading will say so */
+        if (r <= 0) return; /* the connection is broken; reading will say so */
         plain = str_slice(plain, (size_t)r, plain.n);
     }
 }
 
 void tls_peer_close(struct tls_peer *t)
 {
-    if (t->is_ready)
-        mbedtls_ssl_close_notify(&t->ssl);
+    if (t->is_ready) mbedtls_ssl_close_notify(&t->ssl);
 }
 
 struct buf *tls_peer_out(struct tls_peer *t)
