@@ -6,6 +6,7 @@
 #include "dataplane/bind.h"
 #include "dataplane/child.h"
 #include "dataplane/environment.h"
+#include "dataplane/launch.h"
 #include "dataplane/notify.h"
 #include "dataplane/statedir.h"
 #include "proto/base/clock.h"
@@ -54,17 +55,12 @@ enum owed {
 enum phase { PHASE_BOOT, PHASE_SERVE, PHASE_DRAIN, PHASE_STOP_WORKERS, PHASE_STOP_CONTROL, PHASE_END };
 
 struct supervisor {
-    const struct supervisor_options *o;
-    char state[PATH_MAX];
-    char self_dir[PATH_MAX];
-    char *const *environment; /* whole: for the control plane */
-    char *const *worker_environment;
+    struct launch launch; /* what every child is started with; its snapshot, secrets and tick are the newest */
     const char *notify_path;
 
     struct segment live_seg;
     struct live *live;
-    int live_fd, signal_fd;
-    int snapshot_fd, secrets_fd, tick_fd; /* newest; -1 until the control plane has answered */
+    int signal_fd;
     struct journal_map journal[SHM_WORKERS];
     struct binds binds;
     struct boot boot;
@@ -97,7 +93,7 @@ static void say(const char *format, ...)
 
 static bool live_make(struct supervisor *s, const char **ret_why)
 {
-    if ((s->live_fd = live_create(&s->live_seg, ret_why)) < 0) return false;
+    if ((s->launch.live_fd = live_create(&s->live_seg, ret_why)) < 0) return false;
     s->live = s->live_seg.base;
     if (getrandom(&s->live->boot_id, sizeof s->live->boot_id, 0) != (ssize_t)sizeof s->live->boot_id)
         s->live->boot_id = clock_wall_ns() ^ (uint64_t)getpid() << 48;
@@ -123,7 +119,7 @@ static bool journal_is_there(const struct supervisor *s, unsigned w)
     char path[PATH_MAX + 32];
     struct stat st;
 
-    snprintf(path, sizeof path, "%s/journal.%u", s->state, w);
+    snprintf(path, sizeof path, "%s/journal.%u", s->launch.state, w);
     return lstat(path, &st) == 0;
 }
 
@@ -133,7 +129,7 @@ static bool journal_take(struct supervisor *s, unsigned w, const char **ret_why)
     unsigned bad = 0;
 
     if (s->journal[w].j != NULL) return true;
-    if (!journal_open(s->state, w, &s->journal[w], &bad, ret_why)) return false;
+    if (!journal_open(s->launch.state, w, &s->journal[w], &bad, ret_why)) return false;
     if (bad > 0) say("journal.%u could not be read; kept as journal.%u.bad-*, a new one is used", w, w);
     journal_retire(&s->journal[w], true);
     return true;
@@ -163,83 +159,23 @@ static bool signals_take(struct supervisor *s)
 
 /* ---- starting children ---- */
 
-static void start_failed(struct supervisor *s, struct child *c, uint64_t now_ms, const char *what)
+static void start_failed(struct supervisor *s, struct child *c, uint64_t now_ms)
 {
     c->start_at_ms = now_ms + FORK_RETRY_MS;
     if (now_ms - s->fork_said_ms < FORK_SAY_EVERY_MS && s->fork_said_ms != 0) return;
     s->fork_said_ms = now_ms;
-    say("cannot start %s: %s: %s; trying again", child_name(c), what, strerror(errno));
+    say("cannot start %s: %s; trying again", child_name(c), strerror(errno));
 }
 
 static void control_start(struct supervisor *s, uint64_t now_ms)
 {
-    char program[PATH_MAX + 32], channel[16], live[16];
-    char *arguments[16];
-    int pair[2], n = 0;
-
-    if (!channel_pair(pair)) {
-        start_failed(s, &s->control, now_ms, "socketpair");
-        return;
-    }
-    snprintf(program, sizeof program, "%s/weir-controlplane", s->self_dir);
-    snprintf(channel, sizeof channel, "%d", pair[1]);
-    snprintf(live, sizeof live, "%d", s->live_fd);
-    const char *const fixed[] = {"weir-controlplane", "--state", s->state, "--channel", channel, "--live", live};
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) arguments[n++] = (char *)(uintptr_t)fixed[i];
-    if (s->o->config != NULL) {
-        arguments[n++] = (char *)(uintptr_t) "--config";
-        arguments[n++] = (char *)(uintptr_t)s->o->config;
-    }
-    if (s->o->workers != NULL) {
-        arguments[n++] = (char *)(uintptr_t) "--workers";
-        arguments[n++] = (char *)(uintptr_t)s->o->workers;
-    }
-    arguments[n] = NULL;
-    const int fds[] = {pair[1], s->live_fd};
-    const struct child_exec x = {program, arguments, s->environment, fds, 2, false};
-    if (!child_start(&s->control, &x, pair[0], pair[1], now_ms)) start_failed(s, &s->control, now_ms, "fork");
-}
-
-struct worker_line { /* the arguments of one worker, and the descriptors they name */
-    char text[32][16];
-    char *arguments[40];
-    unsigned texts, n;
-    int fds[16];
-    unsigned fds_n;
-};
-
-static void line_fd(struct worker_line *l, const char *option, int fd)
-{
-    snprintf(l->text[l->texts], sizeof l->text[0], "%d", fd);
-    l->arguments[l->n++] = (char *)(uintptr_t)option;
-    l->arguments[l->n++] = l->text[l->texts++];
-    l->fds[l->fds_n++] = fd;
+    if (!launch_control(&s->launch, &s->control, now_ms)) start_failed(s, &s->control, now_ms);
 }
 
 static void worker_start(struct supervisor *s, unsigned w, uint64_t now_ms)
 {
-    struct worker_line l = {0};
-    int pair[2];
-
-    if (!channel_pair(pair)) {
-        start_failed(s, &s->worker[w], now_ms, "socketpair");
-        return;
-    }
-    snprintf(l.text[l.texts], sizeof l.text[0], "%u", w);
-    l.arguments[l.n++] = (char *)(uintptr_t) "weir-dataplane";
-    l.arguments[l.n++] = (char *)(uintptr_t) "--worker";
-    l.arguments[l.n++] = l.text[l.texts++];
-    for (unsigned i = 0; i < s->binds.n; i++)
-        line_fd(&l, s->binds.bind[i].is_unix ? "--listen-unix" : "--listen", s->binds.bind[i].fd[w]);
-    line_fd(&l, "--live", s->live_fd);
-    line_fd(&l, "--journal", s->journal[w].fd);
-    line_fd(&l, "--snapshot", s->snapshot_fd);
-    line_fd(&l, "--secrets", s->secrets_fd);
-    line_fd(&l, "--tick", s->tick_fd);
-    line_fd(&l, "--channel", pair[1]);
-    const struct child_exec x = {"/proc/self/exe", l.arguments, s->worker_environment, l.fds, l.fds_n, true};
-    if (!child_start(&s->worker[w], &x, pair[0], pair[1], now_ms))
-        start_failed(s, &s->worker[w], now_ms, "fork");
+    if (!launch_worker(&s->launch, &s->worker[w], &s->binds, s->journal[w].fd, now_ms))
+        start_failed(s, &s->worker[w], now_ms);
     else if (s->phase == PHASE_DRAIN)
         s->worker[w].pending |= OWE_DRAIN;
 }
@@ -354,14 +290,14 @@ static void descriptor_replace(int *ours, int theirs)
 
 static void publish_take(struct supervisor *s, const int *fds)
 {
-    descriptor_replace(&s->snapshot_fd, fds[0]);
-    descriptor_replace(&s->secrets_fd, fds[1]);
+    descriptor_replace(&s->launch.snapshot_fd, fds[0]);
+    descriptor_replace(&s->launch.secrets_fd, fds[1]);
     owe_workers(s, OWE_PUBLISH);
 }
 
 static void tick_take(struct supervisor *s, int fd)
 {
-    descriptor_replace(&s->tick_fd, fd);
+    descriptor_replace(&s->launch.tick_fd, fd);
     owe_workers(s, OWE_TICK);
 }
 
@@ -493,12 +429,12 @@ static bool pay(struct child *c, unsigned owed, enum channel_type type, uint64_t
 
 static void child_pay(struct supervisor *s, struct child *c)
 {
-    const int published[] = {s->snapshot_fd, s->secrets_fd};
+    const int published[] = {s->launch.snapshot_fd, s->launch.secrets_fd};
 
     if (c->pending == 0 || c->pid == 0) return;
-    (void)(pay(c, OWE_PUBLISH, CHAN_PUBLISH, 0, published, 2) && pay(c, OWE_TICK, CHAN_TICK, 0, &s->tick_fd, 1) &&
-           pay(c, OWE_RELOAD, CHAN_RELOAD, 0, NULL, 0) && pay(c, OWE_DRAIN, CHAN_DRAIN, 0, NULL, 0) &&
-           pay(c, OWE_STOP, CHAN_STOP, 0, NULL, 0));
+    (void)(pay(c, OWE_PUBLISH, CHAN_PUBLISH, 0, published, 2) &&
+           pay(c, OWE_TICK, CHAN_TICK, 0, &s->launch.tick_fd, 1) && pay(c, OWE_RELOAD, CHAN_RELOAD, 0, NULL, 0) &&
+           pay(c, OWE_DRAIN, CHAN_DRAIN, 0, NULL, 0) && pay(c, OWE_STOP, CHAN_STOP, 0, NULL, 0));
 }
 
 /* A control plane that is not there yet finds the dead's slots by itself when it opens the journals. */
@@ -655,18 +591,6 @@ static void loop(struct supervisor *s)
 
 /* ---- from start to exit ---- */
 
-static bool self_find(struct supervisor *s)
-{
-    ssize_t n = readlink("/proc/self/exe", s->self_dir, sizeof s->self_dir - 1);
-    char *slash;
-
-    if (n <= 0) return false;
-    s->self_dir[n] = '\0';
-    if ((slash = strrchr(s->self_dir, '/')) == NULL) return false;
-    *slash = '\0';
-    return true;
-}
-
 /* One descriptor per connection on both sides: take what the administrator allows. */
 static void descriptors_allow(void)
 {
@@ -685,20 +609,21 @@ int supervisor_main(const struct supervisor_options *o)
     const char *why = "";
     int lock_fd, code;
 
-    s.o = o;
-    s.snapshot_fd = s.secrets_fd = s.tick_fd = -1;
+    s.launch.config = o->config;
+    s.launch.workers = o->workers;
+    s.launch.snapshot_fd = s.launch.secrets_fd = s.launch.tick_fd = -1;
     process_harden(NULL);
     process_close_others(NULL, 0);
-    if ((code = statedir_resolve(o->state, s.state, &why)) != 0 ||
-        (code = statedir_open(s.state, &lock_fd, &why)) != 0) {
+    if ((code = statedir_resolve(o->state, s.launch.state, &why)) != 0 ||
+        (code = statedir_open(s.launch.state, &lock_fd, &why)) != 0) {
         say("%s", why);
         return code;
     }
-    s.environment = environment_take();
-    s.worker_environment = environment_for_worker(s.environment);
-    s.notify_path = environment_get(s.environment, "NOTIFY_SOCKET");
+    s.launch.environment = environment_take();
+    s.launch.worker_environment = environment_for_worker(s.launch.environment);
+    s.notify_path = environment_get(s.launch.environment, "NOTIFY_SOCKET");
     descriptors_allow();
-    if (!self_find(&s) || !signals_take(&s) || !live_make(&s, &why) || !journals_take(&s, &why)) {
+    if (!launch_find(&s.launch) || !signals_take(&s) || !live_make(&s, &why) || !journals_take(&s, &why)) {
         say("cannot start: %s", why[0] != '\0' ? why : strerror(errno));
         return EXIT_REFUSED;
     }

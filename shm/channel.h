@@ -11,17 +11,17 @@
 #include <stdint.h>
 
 enum channel_type {
-    CHAN_BOOT = 1, /* control plane -> supervisor: `boot`, with snapshot, secrets, tick */
-    CHAN_REFUSED,  /* control plane -> supervisor: `text`; the supervisor prints it and exits 1 */
-    CHAN_PUBLISH,  /* control plane -> supervisor -> workers: snapshot, secrets */
-    CHAN_TICK,     /* control plane -> supervisor -> workers: tick of a new incarnation */
-    CHAN_READY,    /* worker -> supervisor: listening, `number` is its worker number */
+    CHAN_BOOT = 1,    /* control plane -> supervisor: `boot`, with snapshot, secrets, tick */
+    CHAN_REFUSED,     /* control plane -> supervisor: `text`; the supervisor prints it and exits 1 */
+    CHAN_PUBLISH,     /* control plane -> supervisor -> workers: snapshot, secrets */
+    CHAN_TICK,        /* control plane -> supervisor -> workers: tick of a new incarnation */
+    CHAN_READY,       /* worker -> supervisor: listening, `number` is its worker number */
     CHAN_WORKER_DIED, /* supervisor -> control plane: `number`; slots of the dead may be closed now (journal.h), the next worker does not wait */
     CHAN_RECOVERED,   /* control plane -> supervisor: `number`; nothing waits for it yet */
-    CHAN_DRAIN,     /* supervisor -> all: SIGTERM; control plane -> supervisor: `weir stop` */
-    CHAN_STOP,      /* supervisor -> all: now, events committed */
-    CHAN_RELOAD,    /* supervisor -> control plane: SIGHUP */
-    CHAN_TICKETS,   /* worker -> supervisor -> workers: a TLS session ticket for provider `number`, in `text` */
+    CHAN_DRAIN,       /* supervisor -> all: SIGTERM; control plane -> supervisor: `weir stop` */
+    CHAN_STOP,        /* supervisor -> all: now, events committed */
+    CHAN_RELOAD,      /* supervisor -> control plane: SIGHUP */
+    CHAN_TICKETS,     /* worker -> supervisor -> workers: a TLS session ticket for provider `number`, in `text` */
 };
 
 struct boot {
