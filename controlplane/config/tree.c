@@ -168,7 +168,7 @@ static void merge_map(struct reader *r, struct tree_node *map, const struct tree
         refuse(r, at, "\"<<\" wants a map or a list of maps");
         return;
     }
-    r->merge_work += ((size_t)map->n + 1) * ((size_t)from->n + 1);
+    r->merge_work += ((size_t)map->n + from->n) * from->n; /* comparisons, at most */
     if (r->merge_work > TREE_MERGE_WORK) {
         if (!r->failed) refuse(r, at, "too much is merged by \"<<\"");
         return;

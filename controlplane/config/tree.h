@@ -8,7 +8,7 @@
 
 #include "controlplane/config/problem.h"
 
-enum { TREE_BYTES = 10 << 20, TREE_DEPTH = 32, TREE_NODES = 200000, TREE_MERGE_WORK = 4000000 };
+enum { TREE_BYTES = 10 << 20, TREE_DEPTH = 32, TREE_NODES = 200000, TREE_MERGE_WORK = 20000000 };
 
 enum tree_kind { TREE_SCALAR, TREE_LIST, TREE_MAP };
 
