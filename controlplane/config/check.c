@@ -433,6 +433,19 @@ static void check_passthrough(struct checker *k, struct config_route *r)
     }
 }
 
+static void check_alias_is_new(struct checker *k, struct place at, const struct config_route *r, size_t i)
+{
+    struct str alias = r->aliases.at[i];
+
+    for (const struct config_route *other = k->c->routes.at; other <= r; other++)
+        for (size_t j = 0; j < (other == r ? i : other->aliases.n); j++)
+            if (str_eq(other->aliases.at[j], alias)) {
+                refuse(k, at, STR_NULL, "the alias \"%.*s\" already leads to routes.%.*s", STR_FMT(alias),
+                       STR_FMT(other->at.name));
+                return;
+            }
+}
+
 static void check_aliases(struct checker *k, struct config_route *r)
 {
     for (size_t i = 0; i < r->aliases.n; i++) {
@@ -444,11 +457,7 @@ static void check_aliases(struct checker *k, struct config_route *r)
             refuse(k, at, STR_NULL, "an alias of routes.%.*s wants at most %d characters without blanks",
                    STR_FMT(r->at.name), ALIAS_BYTES - 1);
         if (named != NULL) refuse(k, at, STR_NULL, "the alias \"%.*s\" is also the name of a route", STR_FMT(alias));
-        for (const struct config_route *other = k->c->routes.at; other <= r; other++)
-            for (size_t j = 0; j < (other == r ? i : other->aliases.n); j++)
-                if (str_eq(other->aliases.at[j], alias))
-                    refuse(k, at, STR_NULL, "the alias \"%.*s\" already leads to routes.%.*s", STR_FMT(alias),
-                           STR_FMT(other->at.name));
+        check_alias_is_new(k, at, r, i);
     }
 }
 

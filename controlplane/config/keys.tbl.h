@@ -15,7 +15,7 @@
 #define MIB  (1024 * KIB)
 #define GIB  (1024 * MIB)
 
-KEY(root, version, INT, version, 1, 1, KEY_REQUIRED, LIVE, "version of this file's form: 1")
+KEY(root, version, INT, version, 1, 1, KEY_REQUIRED, LIVE, "the version of this file's form, which is 1")
 SUB(root, server, SECTION, server, server, 1, LIVE, "where weir listens and what it accepts")
 SUB(root, providers, MAP, providers, provider, 256, LIVE, "where requests can go: one entry per account or endpoint")
 SUB(root, models, MAP, models, model, 4096, LIVE,
