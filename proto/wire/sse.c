@@ -154,6 +154,11 @@ bool sse_next(struct sse *s, struct sse_event *ret_event)
 {
     drop_given(s);
     bool ends = find_end(s);
+    if (ends && s->passing &&
+        s->scanned == 0) { /* its last CR was given out before the byte behind it told that it was the end */
+        s->blank = s->passing = false;
+        ends = find_end(s);
+    }
     if (ends) s->blank = false;
     if (s->passing || s->scanned > s->limit_bytes) {
         if (s->scanned == 0) return false;

@@ -111,6 +111,7 @@ static void a_large_event_is_passed_over(void **state)
     check_at(STR("data: a\n\ndata: 0123456789\n\ndata: b\n\n"), 10, "|a;!;|b;");
     check_at(STR("data: 0123456789\r\n\r\ndata: b\r\n\r\n"), 12, "!;|b;");
     check_at(STR("data: 0123456789"), 10, "!;");
+    check_at(STR("data: 0123\n\rdata: b\n\n"), 11, "!;|b;"); /* ends with a CR that could have been half of a CRLF */
     struct sse s;
     struct sse_event ev;
     sse_init(&s, 4);
