@@ -20,7 +20,7 @@ static void finish_call(struct conn *c, bool done)
     if (c->call == NULL) return;
     c->call->bytes = c->sent;
     c->call->events = c->program.events;
-    c->call->whole = done && c->program.is_whole;
+    c->call->whole = !c->playing && c->program.is_whole;
     c->call->client_gone = !done;
     provider_note(c->provider, &c->call);
 }
@@ -126,7 +126,8 @@ static void end_program(struct conn *c)
 {
     c->playing = false;
     enum fault_end end = c->program.end;
-    finish_call(c, true);
+    if (end != FAULT_STALL) /* a stalled call is over when the other side has had enough */
+        finish_call(c, true);
     if (end == FAULT_RST)
         conn_close(c, true);
     else if (end == FAULT_FIN)
