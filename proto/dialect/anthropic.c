@@ -6,6 +6,8 @@
 const struct dialect anthropic = {
     .id = DIALECT_ANTHROPIC,
     .name = "anthropic",
+    .read_request = anthropic_read_request,
+    .write_request = anthropic_write_request,
     .read_answer = anthropic_read_answer,
     .write_answer = anthropic_write_answer,
     .reader_bytes = sizeof(struct anthropic_reader),

@@ -225,7 +225,7 @@ static bool has_form(const struct part *p)
 
 static bool has_refusal(const struct answer *answer)
 {
-    for (const struct part *p = answer->parts; p != NULL; p = p->next)
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next)
         if (p->kind == PART_REFUSAL) return true;
     return false;
 }
@@ -239,7 +239,7 @@ void anthropic_write_answer(const struct answer *answer, struct buf *out)
     buf_add(out, STR(",\"type\":\"message\",\"role\":\"assistant\",\"model\":"));
     buf_add_json_str(out, answer->model);
     buf_add(out, STR(",\"content\":["));
-    for (const struct part *p = answer->parts; p != NULL; p = p->next) {
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
         if (!has_form(p)) continue;
         if (!first) buf_addc(out, ',');
         write_part(p, out);

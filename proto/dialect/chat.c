@@ -64,62 +64,63 @@ struct str loss_view(const struct loss *l)
 
 /* ---- Building ---- */
 
-struct part *part_add(struct part **list, struct arena *a, enum part_kind kind)
+struct part *part_add(struct parts *list, struct arena *a, enum part_kind kind)
 {
-    while (*list != NULL) list = &(*list)->next;
-    *list = arena_zalloc(a, sizeof **list);
-    (*list)->kind = kind;
-    return *list;
+    struct part *p = arena_zalloc(a, sizeof *p);
+    p->kind = kind;
+    *(list->last == NULL ? &list->first : &list->last->next) = p;
+    list->last = p;
+    list->n++;
+    return p;
 }
 
-struct message *message_add(struct message **list, struct arena *a, enum role role)
+struct name *name_add(struct names *list, struct arena *a, struct str text)
 {
-    while (*list != NULL) list = &(*list)->next;
-    *list = arena_zalloc(a, sizeof **list);
-    (*list)->role = role;
-    return *list;
+    struct name *n = arena_zalloc(a, sizeof *n);
+    n->text = text;
+    *(list->last == NULL ? &list->first : &list->last->next) = n;
+    list->last = n;
+    list->n++;
+    return n;
 }
 
-struct name *name_add(struct name **list, struct arena *a, struct str text)
+bool name_in(const struct names *list, struct str text)
 {
-    while (*list != NULL) list = &(*list)->next;
-    *list = arena_zalloc(a, sizeof **list);
-    (*list)->text = text;
-    return *list;
-}
-
-bool name_in(const struct name *list, struct str text)
-{
-    for (; list != NULL; list = list->next)
-        if (str_eq(list->text, text)) return true;
+    for (const struct name *n = list->first; n != NULL; n = n->next)
+        if (str_eq(n->text, text)) return true;
     return false;
+}
+
+void chat_hint(struct chat *chat, struct arena *a, struct str name)
+{
+    if (chat->hints.n < HINTS_MOST && !name_in(&chat->hints, name)) name_add(&chat->hints, a, name);
 }
 
 struct str chat_tool_name(const struct chat *chat, struct str name)
 {
-    for (const struct name *r = chat == NULL ? NULL : chat->renamed; r != NULL; r = r->next)
+    for (const struct name *r = chat == NULL ? NULL : chat->renamed.first; r != NULL; r = r->next)
         if (str_eq(r->text, name)) return r->value;
     return name;
 }
 
 enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, struct arena *a, struct str *ret_why)
 {
-    if (chat->demands == NULL) return WEIR_OK;
-    *ret_why =
-        arena_printf(a, "%.*s cannot be carried to a provider that speaks %s", STR_FMT(chat->demands->text), target);
+    if (chat->demands.first == NULL) return WEIR_OK;
+    *ret_why = arena_printf(a, "%.*s cannot be carried to a provider that speaks %s",
+                            STR_FMT(chat->demands.first->text), target);
     return WEIR_UNSUPPORTED;
 }
 
 void chat_lose_hints(const struct chat *chat, struct loss *loss)
 {
-    for (const struct name *h = chat->hints; h != NULL; h = h->next) loss_add(loss, h->text);
+    for (const struct name *h = chat->hints.first; h != NULL; h = h->next) loss_add(loss, h->text);
 }
 
-struct str parts_join_text(const struct part *parts, struct arena *a)
+struct str parts_join_text(const struct parts *parts, struct arena *a)
 {
     size_t n = 0, count = 0;
     struct str only = STR_NULL;
-    for (const struct part *p = parts; p != NULL; p = p->next)
+    for (const struct part *p = parts->first; p != NULL; p = p->next)
         if (p->kind == PART_TEXT && p->text.n > 0) {
             only = p->text;
             n += p->text.n + 2;
@@ -128,7 +129,7 @@ struct str parts_join_text(const struct part *parts, struct arena *a)
     if (count < 2) return only;
     char *text = arena_alloc(a, n);
     size_t at = 0;
-    for (const struct part *p = parts; p != NULL; p = p->next)
+    for (const struct part *p = parts->first; p != NULL; p = p->next)
         if (p->kind == PART_TEXT && p->text.n > 0) {
             if (at > 0) {
                 memcpy(text + at, "\n\n", 2);

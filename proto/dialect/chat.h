@@ -31,6 +31,12 @@ enum part_source { SOURCE_NONE, SOURCE_BASE64, SOURCE_URL, SOURCE_TEXT, SOURCE_F
 /* How long a cached prefix that ends here is to live. OpenAI's 30 m is the short one, its 12 h the long one. */
 enum cache_mark { CACHE_NONE, CACHE_SHORT, CACHE_LONG };
 
+struct part;
+struct parts {
+    struct part *first, *last;
+    unsigned n;
+};
+
 struct part {
     struct part *next;
     enum part_kind kind;
@@ -49,7 +55,7 @@ struct part {
     struct str name;      /* TOOL_CALL: of the function; OTHER: type of the block */
     struct str arguments; /* TOOL_CALL: JSON text as the model wrote it, may be invalid */
     bool is_error;        /* TOOL_RESULT */
-    struct part *content; /* TOOL_RESULT: TEXT, IMAGE and DOCUMENT parts */
+    struct parts content; /* TOOL_RESULT: TEXT, IMAGE and DOCUMENT parts */
 
     struct str signature; /* REASONING: opaque proof of its maker; REDACTED: all of it */
     bool foreign;         /* REASONING: made by a provider of another dialect, its signature is a mark of ours */
@@ -60,7 +66,7 @@ enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT };
 struct message {
     struct message *next;
     enum role role;
-    struct part *parts;
+    struct parts parts;
     unsigned index; /* of the client's message, for error texts */
 };
 
@@ -78,6 +84,11 @@ struct name {
     struct name *next;
     struct str text;
     struct str value; /* for renamed tools: what `text` stands for */
+};
+
+struct names {
+    struct name *first, *last;
+    unsigned n;
 };
 
 enum tool_choice { TOOLS_UNSET, TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED, TOOLS_ONE };
@@ -100,12 +111,12 @@ struct chat {
     struct tool *tools;
     enum tool_choice tool_choice;
     struct str tool_choice_name; /* TOOLS_ONE */
-    struct name *allowed_tools;  /* a subset; NULL: all */
+    struct names allowed_tools;  /* a subset; empty: all */
     int8_t parallel_tools;       /* -1 not said */
 
     int64_t max_output;                   /* -1 not said */
     struct str temperature, top_p, top_k; /* number text; empty: not said */
-    struct name *stop;
+    struct names stop;
     enum format format;
     struct str schema, schema_name, schema_description; /* JSON text of the schema */
     int8_t schema_strict;
@@ -121,9 +132,9 @@ struct chat {
     struct str service_tier;
     enum cache_mark cache_all; /* Anthropic: automatic caching of the whole prefix */
 
-    struct name *hints;   /* fields of the client's dialect that only steer: dropped by another dialect, and named */
-    struct name *demands; /* fields whose loss would change the answer: refused by another dialect, by name */
-    struct name *renamed; /* set by a writer: tool names the target cannot take, text = sent, value = the client's */
+    struct names hints;   /* fields of the client's dialect that only steer: dropped by another dialect, and named */
+    struct names demands; /* fields whose loss would change the answer: refused by another dialect, by name */
+    struct names renamed; /* set by a writer: tool names the target cannot take, text = sent, value = the client's */
 };
 
 /* ---- An answer ---- */
@@ -148,7 +159,7 @@ const char *finish_word(enum finish f); /* "stop", "length" …; "" for FINISH_N
 struct answer {
     struct str id, model;
     int64_t created_s; /* 0 unknown */
-    struct part *parts;
+    struct parts parts;
     enum finish finish;
     struct str stop_sequence;
     struct usage usage;
@@ -220,10 +231,14 @@ struct str loss_view(const struct loss *l);
 
 /* ---- Building and asking, shared by readers and writers ---- */
 
-struct part *part_add(struct part **list, struct arena *a, enum part_kind kind);
-struct message *message_add(struct message **list, struct arena *a, enum role role);
-struct name *name_add(struct name **list, struct arena *a, struct str text);
-bool name_in(const struct name *list, struct str text);
+/* A message of the client may have at most this many parts. */
+enum { PARTS_MOST = 4096, HINTS_MOST = 64 };
+
+struct part *part_add(struct parts *list, struct arena *a, enum part_kind kind);
+struct name *name_add(struct names *list, struct arena *a, struct str text);
+bool name_in(const struct names *list, struct str text);
+/* Notes a field that another dialect drops: each once, and not more than can be told. */
+void chat_hint(struct chat *chat, struct arena *a, struct str name);
 /* The client's name of a tool that a writer had to rename. */
 struct str chat_tool_name(const struct chat *chat, struct str name);
 
@@ -232,7 +247,7 @@ enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, s
 void chat_lose_hints(const struct chat *chat, struct loss *loss);
 
 /* Text of all TEXT parts of a list, joined by a blank line. Empty texts are passed over. */
-struct str parts_join_text(const struct part *parts, struct arena *a);
+struct str parts_join_text(const struct parts *parts, struct arena *a);
 
 enum effort effort_of_word(struct str word); /* EFFORT_UNSET: no such word */
 const char *effort_word(enum effort e);

@@ -11,14 +11,12 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
                                        struct str *ret_why)
 {
     struct loss loss = {.n = 0};
-    if (x->client->read_request == NULL || x->target->write_request == NULL) {
-        *ret_why = STR("translation between dialects is not built yet");
-        return WEIR_NOT_IMPLEMENTED;
-    }
     enum weir_err e = x->client->read_request(body, x->arena, &x->chat, ret_why);
     if (e == WEIR_OK) e = x->target->write_request(x->chat, model, &x->hints, out, &loss, x->arena, ret_why);
-    if (e == WEIR_OK) x->loss = arena_copy(x->arena, loss_view(&loss));
-    return e;
+    if (e != WEIR_OK) return e;
+    x->loss = arena_copy(x->arena, loss_view(&loss));
+    x->max_output = x->chat->max_output;
+    return WEIR_OK;
 }
 
 enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, enum dialect_id target,
@@ -34,6 +32,7 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
         .stream = call->stream,
         .hints = *hints,
         .model = arena_copy(a, model),
+        .max_output = call->max_output,
     };
     x->error.retry_after_ms = -1;
     sse_init(&x->sse, EVENT_MOST_BYTES);
@@ -155,7 +154,7 @@ static void write_delta(struct exchange *x, const struct delta *d)
         }
         x->facts |= EXCHANGE_END;
     }
-    if (d->kind == DELTA_OPEN && d->part == PART_TOOL_CALL && x->chat != NULL && x->chat->renamed != NULL) {
+    if (d->kind == DELTA_OPEN && d->part == PART_TOOL_CALL && x->chat != NULL && x->chat->renamed.n > 0) {
         renamed = *d;
         renamed.name = chat_tool_name(x->chat, d->name);
         d = &renamed;
@@ -310,13 +309,13 @@ void exchange_fini(struct exchange *x)
 
 static void note_answer(struct exchange *x, const struct answer *answer)
 {
-    for (const struct part *p = answer->parts; p != NULL; p = p->next)
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next)
         x->content_bytes += (int64_t)(p->text.n + p->arguments.n);
     x->answer_id = answer->id;
     x->answer_model = answer->model;
     x->usage = answer->usage;
     x->facts |= EXCHANGE_END;
-    if (answer->parts != NULL) x->facts |= EXCHANGE_CONTENT;
+    if (answer->parts.n > 0) x->facts |= EXCHANGE_CONTENT;
     if (answer->usage.known != 0) x->facts |= EXCHANGE_USAGE;
     if (answer->finish != FINISH_NONE) {
         x->facts |= EXCHANGE_FINISHED;
@@ -326,7 +325,7 @@ static void note_answer(struct exchange *x, const struct answer *answer)
 
 static void rename_calls(const struct chat *chat, struct answer *answer)
 {
-    for (struct part *p = answer->parts; p != NULL; p = p->next)
+    for (struct part *p = answer->parts.first; p != NULL; p = p->next)
         if (p->kind == PART_TOOL_CALL) p->name = chat_tool_name(chat, p->name);
 }
 

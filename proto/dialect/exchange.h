@@ -44,7 +44,8 @@ struct exchange {
     struct str finish;       /* normal word: stop, length, tool_calls, content_filter, refusal …; empty: none seen */
     struct str answer_model; /* as the provider names it */
     struct str answer_id;
-    struct str loss; /* value of x-weir-loss, set by exchange_request(); empty: nothing was lost */
+    int64_t max_output; /* tokens the provider was asked for at most; -1: none said */
+    struct str loss;    /* value of x-weir-loss, set by exchange_request(); empty: nothing was lost */
     size_t
         end_at; /* with EXCHANGE_END: offset in out, at the call that set it, where the terminal event's bytes begin */
     int64_t content_bytes; /* of text, reasoning and arguments seen: what an estimate of output is made from */

@@ -12,6 +12,8 @@ static void write_error(enum weir_err e, struct str message, struct str request_
 const struct dialect openai_chat = {
     .id = DIALECT_OPENAI_CHAT,
     .name = "openai",
+    .read_request = openai_chat_read_request,
+    .write_request = openai_chat_write_request,
     .read_answer = openai_chat_read_answer,
     .write_answer = openai_chat_write_answer,
     .reader_bytes = sizeof(struct openai_chat_reader),

@@ -267,7 +267,7 @@ void openai_chat_write_reasoning_detail(const struct part *p, unsigned index, st
 static void write_joined(const struct answer *answer, enum part_kind kind, struct buf *out)
 {
     bool any = false;
-    for (const struct part *p = answer->parts; p != NULL; p = p->next) {
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
         if (p->kind != kind) continue;
         if (!any) buf_addc(out, '"');
         buf_add_json(out, p->text);
@@ -278,7 +278,7 @@ static void write_joined(const struct answer *answer, enum part_kind kind, struc
 
 static bool has_kind(const struct answer *answer, enum part_kind kind)
 {
-    for (const struct part *p = answer->parts; p != NULL; p = p->next)
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next)
         if (p->kind == kind) return true;
     return false;
 }
@@ -290,7 +290,7 @@ static void write_reasoning(const struct answer *answer, struct buf *out)
         buf_add(out, STR(",\"reasoning_content\":"));
         write_joined(answer, PART_REASONING, out);
     }
-    for (const struct part *p = answer->parts; p != NULL; p = p->next) {
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
         if (p->signature.n == 0 || (p->kind != PART_REASONING && p->kind != PART_REDACTED)) continue;
         buf_add(out, n == 0 ? STR(",\"reasoning_details\":[") : STR(","));
         openai_chat_write_reasoning_detail(p, n++, out);
@@ -301,7 +301,7 @@ static void write_reasoning(const struct answer *answer, struct buf *out)
 static void write_calls(const struct answer *answer, struct buf *out)
 {
     unsigned n = 0;
-    for (const struct part *p = answer->parts; p != NULL; p = p->next) {
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
         if (p->kind != PART_TOOL_CALL) continue;
         buf_add(out, n++ == 0 ? STR(",\"tool_calls\":[") : STR(","));
         buf_add(out, STR("{\"id\":"));

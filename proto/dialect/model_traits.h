@@ -1,0 +1,40 @@
+/* model_traits.h — what a model's name tells of what its API takes, where the body must differ by model
+ * Owns:     nothing.
+ * Process:  any; pure.
+ * Memory:   none.
+ * Fails:    never: a Claude whose version cannot be read counts as the newest, a name of no known family as a plain look-alike.
+ * Not here: prices and context windows (price list), what a configuration says of a model (struct target_hints).
+ * Sources: Anthropic model pages and migration notes (thinking, sampling, forced tools); OpenAI model pages and error texts. */
+#pragma once
+
+#include "proto/base/str.h"
+
+enum claude_off { CLAUDE_OFF_BY_DEFAULT, CLAUDE_OFF_DISABLED, CLAUDE_OFF_BETWEEN_TOOLS, CLAUDE_OFF_NEVER };
+
+struct claude_traits {
+    bool adaptive;              /* thinking.type adaptive with output_config.effort; else enabled with a budget */
+    enum claude_off off;        /* how "no thinking" is said */
+    bool forced_tools;          /* tool_choice any and tool */
+    bool forced_tools_thinking; /* the same while thinking is on */
+    bool sampling;              /* temperature, top_p, top_k */
+    bool both_samplings;        /* temperature beside top_p */
+    bool prefill;               /* the last message may be the assistant's */
+    bool mid_system;            /* role system inside messages */
+    bool xhigh;                 /* effort xhigh */
+    bool json_schema;           /* output_config.format */
+    bool omits_thinking;        /* thinking text comes only when display asks for it */
+};
+
+struct claude_traits claude_traits_of(struct str model);
+
+struct openai_traits {
+    bool completion_tokens;       /* max_completion_tokens; else max_tokens, which every look-alike knows */
+    bool effort;                  /* reasoning_effort */
+    bool tools_without_reasoning; /* function tools only with reasoning_effort none */
+    bool sampling;                /* temperature and top_p */
+    bool sampling_unless_reasoning;
+    bool stop;
+    bool user; /* the field `user`; some look-alikes refuse what they do not know */
+};
+
+struct openai_traits openai_traits_of(struct str model);

@@ -1,0 +1,26 @@
+/* openai_chat_turns.h — between the two files that write a chat completions request
+ * Owns:     nothing.
+ * Process:  any; sans-I/O.
+ * Memory:   the arena given in.
+ * Fails:    WEIR_UNSUPPORTED with a text that names the place.
+ * Not here: everything else. */
+#pragma once
+
+#include "proto/dialect/chat.h"
+#include "proto/dialect/model_traits.h"
+
+struct turns;
+
+struct openai_writing {
+    struct chat *chat;
+    const struct target_hints *hints;
+    struct buf *out;
+    struct loss *loss;
+    struct arena *arena;
+    struct str *ret_why;
+    struct openai_traits traits;
+};
+
+enum weir_err openai_write_turns(struct openai_writing *w, const struct turns *turns);
+/* What the provider is told instead of a tool's name that it would not take; noted in chat->renamed. */
+struct str openai_tool_name(struct openai_writing *w, struct str name);
