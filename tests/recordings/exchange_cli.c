@@ -1,0 +1,164 @@
+/* exchange_cli — one exchange without sockets, for the golden cases and the recordings: reads files, prints what came of them.
+ *
+ *   exchange_cli CLIENT TARGET MODEL REQUEST [ANSWER STATUS [PIECE]]
+ *
+ * CLIENT and TARGET are dialect names, PIECE the bytes fed at a time (default: all). Status 200 goes through the exchange, any
+ * other through the error table. The output is one JSON object. */
+#include "proto/dialect/chat.h"
+#include "proto/dialect/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct buf out;
+static struct arena arena;
+
+static struct buf read_file(const char *path)
+{
+    struct buf b = {0};
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) {
+        perror(path);
+        exit(2);
+    }
+    size_t n;
+    while ((n = fread(buf_reserve(&b, 65536), 1, 65536, f)) > 0) buf_commit(&b, n);
+    fclose(f);
+    return b;
+}
+
+static void member(const char *key, struct str value)
+{
+    buf_addf(&out, ",\"%s\":", key);
+    buf_add_json_str(&out, value);
+}
+
+static void figure(const char *key, int64_t v)
+{
+    buf_addf(&out, ",\"%s\":%lld", key, (long long)v);
+}
+
+static void facts(unsigned f)
+{
+    static const char *const WORDS[] = {"content", "finished", "end", "error", "usage", "broken"};
+    bool first = true;
+    buf_addz(&out, ",\"facts\":[");
+    for (unsigned i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        if ((f >> i & 1) == 0) continue;
+        buf_addf(&out, "%s\"%s\"", first ? "" : ",", WORDS[i]);
+        first = false;
+    }
+    buf_addc(&out, ']');
+}
+
+static void usage(const struct usage *u)
+{
+    buf_addf(&out, ",\"usage\":{\"known\":%u", u->known);
+    figure("in_uncached", u->in_uncached);
+    figure("cache_read", u->cache_read);
+    figure("cache_write_5m", u->cache_write_5m);
+    figure("cache_write_1h", u->cache_write_1h);
+    figure("out_total", u->out_total);
+    figure("out_reasoning", u->out_reasoning);
+    figure("web_searches", u->web_searches);
+    figure("clamped", u->clamped);
+    buf_addc(&out, '}');
+}
+
+static void failure(const char *key, enum weir_err e, struct str why)
+{
+    buf_addf(&out, ",\"%s\":\"%s\"", key, err_word(e));
+    member("why", why);
+}
+
+static void error_of(const struct exchange *x)
+{
+    if (x->error.err == WEIR_OK) return;
+    member("error", str_of(err_word(x->error.err)));
+    member("error_message", x->error.message);
+    member("error_code", x->error.code);
+    figure("retry_after_ms", x->error.retry_after_ms);
+}
+
+static void take_answer(struct exchange *x, struct str body, size_t piece)
+{
+    struct buf got = {0};
+    if (!x->stream) {
+        enum weir_err e = exchange_answer(x, body, &got);
+        if (e != WEIR_OK) failure("answer_error", e, x->error.message);
+    } else {
+        for (size_t at = 0; at < body.n; at += piece) exchange_feed(x, str_slice(body, at, at + piece), &got);
+        exchange_finish(x, &got);
+    }
+    member("got", buf_view(&got));
+    facts(x->facts);
+    usage(&x->usage);
+    member("finish", x->finish);
+    member("model", x->answer_model);
+    figure("content_bytes", x->content_bytes);
+    error_of(x);
+    buf_fini(&got);
+}
+
+static void take_error(struct exchange *x, uint16_t status, struct str body)
+{
+    const struct answer_headers none = {0};
+    struct buf got = {0};
+    x->target->read_error(status, &none, body, &arena, &x->error);
+    x->client->write_error(x->error.err, x->error.message, STR("req_test"), &got);
+    figure("client_status", x->client->error_status(x->error.err));
+    member("got", buf_view(&got));
+    error_of(x);
+    buf_fini(&got);
+}
+
+static int run(int argc, char **argv)
+{
+    const struct dialect *client = dialect_by_name(str_of(argv[1])), *target = dialect_by_name(str_of(argv[2]));
+    struct buf request = read_file(argv[4]), sent = {0}, answer = {0};
+    const struct target_hints hints = {.now_s = 1795000000};
+    struct call call = {0};
+    struct exchange x = {0};
+    struct str why = STR_NULL;
+    if (client == NULL || target == NULL) return 2;
+    buf_addz(&out, "{\"ok\":true");
+    enum weir_err e = call_read(client->id, buf_view(&request), &arena, &call, &why);
+    if (e == WEIR_OK)
+        e = exchange_request_to(&x, client->id, target->id, &hints, &call, buf_view(&request), str_of(argv[3]), &arena,
+                                &sent, &why);
+    if (e != WEIR_OK) {
+        failure("request_error", e, why);
+    } else {
+        member("sent", buf_view(&sent));
+        member("loss", x.loss);
+        figure("input_bound", call.input_bound);
+        if (argc > 6) {
+            long status = strtol(argv[6], NULL, 10), piece = argc > 7 ? strtol(argv[7], NULL, 10) : 0;
+            answer = read_file(argv[5]);
+            if (status == 200)
+                take_answer(&x, buf_view(&answer), piece > 0 ? (size_t)piece : buf_len(&answer) + 1);
+            else
+                take_error(&x, (uint16_t)status, buf_view(&answer));
+        }
+    }
+    buf_addz(&out, "}\n");
+    fwrite(out.p, 1, buf_len(&out), stdout);
+    exchange_fini(&x);
+    buf_fini(&request);
+    buf_fini(&answer);
+    buf_fini(&sent);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 5) {
+        fprintf(stderr, "exchange_cli CLIENT TARGET MODEL REQUEST [ANSWER STATUS [PIECE]]\n");
+        return 2;
+    }
+    arena_init(&arena, 65536);
+    int status = run(argc, argv);
+    arena_fini(&arena);
+    buf_fini(&out);
+    return status;
+}
