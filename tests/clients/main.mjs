@@ -1,0 +1,41 @@
+// node main.mjs direct|gateway BASE PREFIX…   Each prefix is a provider behind the gateway ("oa", "an"), whose models are PREFIX-large,
+// PREFIX-status-429 …; direct: BASE is the fake itself, "openai" or "anthropic" the clients that can speak to it.
+import { adapters } from './adapters.mjs';
+import { checkError, checks, errorClasses, keyErrorClasses } from './checks.mjs';
+
+const [mode, base, ...prefixes] = process.argv.slice(2);
+const only = process.env.ONLY ?? '';
+const TIMEOUT_MS = 30000;
+let passed = 0;
+let failed = 0;
+
+async function run(name, check) {
+  if (only && !name.includes(only)) return;
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`no end within ${TIMEOUT_MS} ms`)), TIMEOUT_MS); });
+  try {
+    await Promise.race([check(), late]);
+    passed++;
+  } catch (e) {
+    failed++;
+    console.log(`FAILED ${name}: ${e?.constructor?.name}: ${String(e?.message ?? e).replace(/\s+/g, ' ').slice(0, 400)}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+for (const make of adapters) {
+  const client = make(base, 'sk-app-key');
+  for (const prefix of prefixes) {
+    if (mode === 'direct' && prefix !== client.dialect) continue;
+    const model = name => (mode === 'direct' ? name : `${prefix}-${name}`);
+    const title = `${client.name} -> ${mode === 'direct' ? 'fake' : prefix}`;
+    for (const [name, check] of Object.entries(checks)) await run(`${title}: ${name}`, () => check(client, model));
+    for (const [status, name] of Object.entries({ ...errorClasses, ...keyErrorClasses[mode] }))
+      for (const stream of [false, true])
+        await run(`${title}: ${status}${stream ? ', streaming' : ''} is ${name}`, () => checkError(client, model(`status-${status}`), name, stream));
+    await run(`${title}: an unknown model is NotFoundError`, () => checkError(client, model('missing'), 'NotFoundError', false));
+  }
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
