@@ -25,6 +25,35 @@ void problems_source(struct problems *p, struct str text)
     p->source = arena_copy(&p->arena, text);
 }
 
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+/* A value that a message quotes may be a provider's key that a ${VAR} has put in the wrong place. */
+static void mask_keys(struct buf *text)
+{
+    char *p = text->p + text->head;
+    size_t n = buf_len(text);
+
+    for (size_t i = 0; i + 3 < n; i++) {
+        if (memcmp(p + i, "sk-", 3) != 0 || (i > 0 && is_word(p[i - 1]))) continue;
+        for (; i < n && is_word(p[i]); i++) p[i] = '*';
+    }
+}
+
+static struct str copy_masked(struct problems *p, struct str s)
+{
+    struct buf text = {0};
+    struct str copy;
+
+    buf_add(&text, s);
+    if (s.n > 0) mask_keys(&text);
+    copy = arena_copy(&p->arena, buf_view(&text));
+    buf_fini(&text);
+    return copy;
+}
+
 static void problem_add(struct problems *p, enum problem_level level, struct place at, struct str hint,
                         const char *format, va_list args)
 {
@@ -36,8 +65,8 @@ static void problem_add(struct problems *p, enum problem_level level, struct pla
     p->kept[p->n++] = (struct problem){
         .level = level,
         .at = at,
-        .text = arena_copy(&p->arena, buf_view(&text)),
-        .hint = arena_copy(&p->arena, hint),
+        .text = copy_masked(p, buf_view(&text)),
+        .hint = copy_masked(p, hint),
     };
     buf_fini(&text);
 }
@@ -78,11 +107,6 @@ static struct str line_of(struct str source, uint32_t line)
     }
     if (str_ends(found, STR("\r"))) found.n--;
     return found;
-}
-
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
 /* Covers, in place, what may be a secret: the value behind a key that holds one, and anything that looks like a provider's key. A value
