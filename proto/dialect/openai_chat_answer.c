@@ -171,6 +171,7 @@ struct str openai_chat_content_text(yyjson_val *content, bool thinking, struct a
 {
     size_t i, n, j, k;
     yyjson_val *part, *inner;
+    if (yyjson_is_obj(content)) return thinking ? STR_NULL : tree_text(content, a); /* Cloudflare: parsed JSON */
     if (!yyjson_is_arr(content)) return thinking ? STR_NULL : tree_str(content);
     struct buf text = {0};
     yyjson_arr_foreach(content, i, n, part)

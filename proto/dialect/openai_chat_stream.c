@@ -162,7 +162,7 @@ void openai_chat_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_OPEN: write_open(w, d, out); break;
     case DELTA_TEXT: write_text(w, d, out); break;
     case DELTA_ARGUMENTS:
-        if (o != NULL) write_arguments(w, o, d->text, out);
+        if (o != NULL && d->part == PART_TOOL_CALL) write_arguments(w, o, d->text, out);
         break;
     case DELTA_SIGNATURE:
         if (o != NULL) keep_signature(w, o, d->text);

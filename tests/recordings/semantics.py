@@ -1,0 +1,337 @@
+"""What an answer says, read from its bytes without any code of weir's: the yardstick that translations are held against."""
+import json
+import re
+
+STOPS = {
+    "stop": "stop", "eos": "stop", "end_turn": "stop", "pause_turn": "stop", "stop_sequence": "stop",
+    "length": "length", "max_tokens": "length", "model_length": "length", "model_context_window_exceeded": "length",
+    "tool_calls": "tool_calls", "tool_use": "tool_calls", "function_call": "tool_calls",
+    "content_filter": "refused", "refusal": "refused", "sensitive": "refused",
+}
+
+
+class Said:
+    def __init__(self):
+        self.text = self.reasoning = self.refusal = ""
+        self.calls = []  # [id, name, arguments text]
+        self.finish = None
+        self.usage = None  # (input, cache read, cache written, output, reasoning)
+        self.ended = False
+        self.error = None
+        self.signatures = []
+        self.has_media = False
+
+    def calls_parsed(self):
+        return [(name, arguments_of(text)) for _, name, text in self.calls]
+
+
+def arguments_of(text):
+    if text.strip() == "":
+        return {}
+    try:
+        value = json.loads(text, parse_float=str, parse_int=str)
+    except ValueError:
+        return {"_raw": text}
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else {"_raw": text}
+
+
+def events(body):
+    """(name, data) of an SSE body, in one rough pass over the text."""
+    text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+    for block in text.split("\n\n"):
+        name, data = "", []
+        for line in block.split("\n"):
+            if line.startswith("event:"):
+                name = line[6:].strip()
+            elif line.startswith("data:"):
+                data.append(line[5:].removeprefix(" "))
+        if data:
+            yield name, "\n".join(data)
+
+
+# ---- OpenAI Chat ----
+
+
+def content_texts(content, kind):
+    if isinstance(content, str):
+        return content if kind == "text" else ""
+    if isinstance(content, dict):  # Cloudflare: JSON that was asked for comes parsed
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")) if kind == "text" else ""
+    out = ""
+    for part in content or []:
+        if kind == "text" and part.get("type") == "text":
+            out += part.get("text") or ""
+        if kind == "thinking" and part.get("type") == "thinking":
+            out += "".join(t.get("text") or "" for t in part.get("thinking") or [])
+    return out
+
+
+def openai_usage(body):
+    u = body.get("usage") or (body.get("x_groq") or {}).get("usage")
+    if not isinstance(u, dict) or "prompt_tokens" not in u:
+        return None
+    details, out = u.get("prompt_tokens_details") or {}, u.get("completion_tokens_details") or {}
+    read = details.get("cached_tokens")
+    if read is None:
+        read = u.get("prompt_cache_hit_tokens", u.get("cached_tokens")) or 0
+    written = details.get("cache_write_tokens") or 0
+    prompt, completion = u["prompt_tokens"], u.get("completion_tokens") or 0
+    reasoning = out.get("reasoning_tokens", u.get("reasoning_tokens")) or 0
+    if reasoning and u.get("total_tokens") == prompt + completion + reasoning:
+        completion += reasoning  # Grok
+    if read + written > prompt:  # a host's own contradiction: the total stands
+        read = prompt - min(written, prompt)
+    return (prompt, read, written, completion, min(reasoning, completion))
+
+
+def openai_message(said, m):
+    m = m or {}
+    content = m.get("content")
+    thinking = content_texts(content, "thinking") or m.get("reasoning_content") or m.get("reasoning") or ""
+    said.reasoning += thinking
+    said.text += content_texts(content, "text")
+    said.refusal += m.get("refusal") or ""
+    said.has_media |= bool(m.get("audio") or m.get("images"))
+    for detail in m.get("reasoning_details") or []:
+        if detail.get("signature") or detail.get("data"):
+            said.signatures.append(detail.get("signature") or detail.get("data"))
+
+
+def openai_unary(body):
+    said, root = Said(), json.loads(body, parse_float=str)
+    if root.get("error"):
+        said.error = root["error"]
+        return said
+    said.usage = openai_usage(root)
+    choice = (root.get("choices") or [{}])[0]
+    m = choice.get("message") or {}
+    openai_message(said, m)
+    for c in m.get("tool_calls") or []:
+        said.calls.append([c.get("id"), c["function"]["name"], as_text(c["function"].get("arguments"))])
+    if m.get("function_call"):
+        said.calls.append([None, m["function_call"]["name"], m["function_call"]["arguments"]])
+    said.finish = finish_of(choice.get("finish_reason"), said)
+    said.ended = True
+    return said
+
+
+def as_text(arguments):
+    return arguments if isinstance(arguments, str) else "" if arguments is None else json.dumps(arguments)
+
+
+def finish_of(word, said):
+    if word is None:
+        return None
+    f = STOPS.get(str(word).lower(), "other")
+    return "tool_calls" if f == "stop" and said.calls else f
+
+
+def openai_stream(body):
+    said, slots = Said(), {}
+    for name, data in events(body):
+        if data.strip() == "[DONE]":
+            said.ended = True
+            break
+        root = json.loads(data, parse_float=str)
+        groq = root.get("x_groq") or {}
+        if root.get("error") or name == "error" or groq.get("error"):
+            said.error = root.get("error") or groq.get("error") or root
+            break
+        said.usage = openai_usage(root) or said.usage
+        for position, choice in enumerate(root.get("choices") or []):
+            if choice.get("error"):
+                said.error = choice["error"]
+                break
+            if choice.get("index", position) != 0:
+                continue
+            delta = choice.get("delta") or choice.get("message") or {}
+            openai_message(said, delta)
+            for c in delta.get("tool_calls") or []:
+                f, index = c.get("function") or {}, c.get("index")
+                slot = slots.get(index) if index is not None else (said.calls[-1] if said.calls and not c.get("id") else None)
+                if slot is None or (c.get("id") and f.get("name") and slot[0] and slot[0] != c["id"]):
+                    slot = [c.get("id"), f.get("name") or "", ""]
+                    said.calls.append(slot)
+                    slots[index] = slot
+                slot[2] += as_text(f.get("arguments"))
+            if delta.get("function_call"):
+                if not said.calls:
+                    said.calls.append([None, delta["function_call"].get("name"), ""])
+                said.calls[-1][2] += delta["function_call"].get("arguments") or ""
+            if choice.get("finish_reason"):
+                said.finish = finish_of(choice["finish_reason"], said)
+    if said.finish is not None and said.error is None:
+        said.ended = True  # look-alikes leave [DONE] out
+    return said
+
+
+# ---- Anthropic ----
+
+
+def anthropic_usage(u, before=None):
+    if not isinstance(u, dict):
+        return before
+    old = before or (0, 0, 0, 0, 0)
+    read, written = u.get("cache_read_input_tokens"), u.get("cache_creation_input_tokens")
+    read = old[1] if read is None else read
+    written = old[2] if written is None else written
+    fresh = u.get("input_tokens")
+    fresh = old[0] - old[1] - old[2] if fresh is None else fresh
+    out = u.get("output_tokens")
+    out = old[3] if out is None else out
+    reasoning = (u.get("output_tokens_details") or {}).get("thinking_tokens")
+    return (fresh + read + written, read, written, out, old[4] if reasoning is None else min(reasoning, out))
+
+
+def anthropic_unary(body):
+    said, root = Said(), json.loads(body, parse_float=str)
+    if root.get("type") == "error" or root.get("error"):
+        said.error = root.get("error")
+        return said
+    for b in root.get("content") or []:
+        if b["type"] == "text":
+            said.text += b["text"]
+        elif b["type"] == "thinking":
+            said.reasoning += b["thinking"]
+            said.signatures.append(b.get("signature") or "")
+        elif b["type"] == "redacted_thinking":
+            said.signatures.append(b["data"])
+        elif b["type"] == "tool_use":
+            said.calls.append([b["id"], b["name"], raw_member(body, b)])
+    said.usage = anthropic_usage(root.get("usage"))
+    said.refusal = (root.get("stop_details") or {}).get("explanation") or ""
+    said.finish = STOPS.get(root.get("stop_reason"), "other") if root.get("stop_reason") else None
+    said.ended = True
+    return said
+
+
+def raw_member(body, block):
+    return json.dumps(block["input"])
+
+
+def anthropic_stream(body):
+    said, blocks = Said(), {}
+    for name, data in events(body):
+        root = json.loads(data, parse_float=str)
+        kind = root.get("type") or name
+        if kind == "message_start":
+            if said.usage is None:
+                said.usage = anthropic_usage(root["message"].get("usage"))
+        elif kind == "content_block_start":
+            b = root["content_block"]
+            blocks[root["index"]] = b
+            if b["type"] == "tool_use":
+                said.calls.append([b["id"], b["name"], json.dumps(b["input"]) if b.get("input") else ""])
+                b["slot"] = said.calls[-1]
+            elif b["type"] == "text":
+                said.text += b.get("text") or ""
+            elif b["type"] == "thinking":
+                said.reasoning += b.get("thinking") or ""
+                said.signatures.append(b.get("signature") or "")
+            elif b["type"] == "redacted_thinking":
+                said.signatures.append(b["data"])
+        elif kind == "content_block_delta":
+            d = root["delta"]
+            if d["type"] == "text_delta":
+                said.text += d["text"]
+            elif d["type"] == "thinking_delta":
+                said.reasoning += d["thinking"]
+            elif d["type"] == "signature_delta":
+                said.signatures[-1] += d["signature"]
+            elif d["type"] == "input_json_delta" and "slot" in blocks[root["index"]]:
+                blocks[root["index"]]["slot"][2] += d["partial_json"]
+        elif kind == "message_delta":
+            said.usage = anthropic_usage(root.get("usage"), said.usage)
+            if root["delta"].get("stop_reason"):
+                said.finish = STOPS.get(root["delta"]["stop_reason"], "other")
+            said.refusal = (root["delta"].get("stop_details") or {}).get("explanation") or ""
+        elif kind == "message_stop":
+            said.ended = True
+            break
+        elif kind == "error":
+            said.error = root.get("error")
+            break
+    return said
+
+
+READERS = {
+    ("openai", False): openai_unary,
+    ("openai", True): openai_stream,
+    ("anthropic", False): anthropic_unary,
+    ("anthropic", True): anthropic_stream,
+}
+
+
+# ---- What providers refuse ----
+
+
+def openai_request_faults(root):
+    faults, open_ids = [], None
+    for i, m in enumerate(root["messages"]):
+        role = m.get("role")
+        if open_ids and role != "tool":
+            faults.append(f"messages[{i}] stands before the results of {sorted(open_ids)}")
+            open_ids = None
+        if role == "assistant":
+            ids = [c["id"] for c in m.get("tool_calls") or []]
+            open_ids = set(ids) if ids else None
+            if m.get("content") is None and not ids:
+                faults.append(f"messages[{i}] has neither content nor calls")
+        elif role == "tool":
+            if not open_ids or m["tool_call_id"] not in open_ids:
+                faults.append(f"messages[{i}] is a result without its call")
+            else:
+                open_ids.remove(m["tool_call_id"])
+        elif role not in ("user", "system"):
+            faults.append(f"messages[{i}] has the role {role}")
+    if open_ids:
+        faults.append("the last calls have no results")
+    allowed = {
+        "model", "messages", "max_completion_tokens", "max_tokens", "stop", "tools", "tool_choice", "parallel_tool_calls",
+        "response_format", "reasoning_effort", "temperature", "top_p", "user", "service_tier", "stream", "stream_options",
+    }
+    faults += [f"unknown member {k}" for k in root if k not in allowed]
+    return faults
+
+
+def anthropic_blocks_faults(where, blocks):
+    faults = []
+    for b in blocks:
+        if b["type"] == "text" and b["text"] == "":
+            faults.append(f"{where}: empty text")
+        if b["type"] == "tool_use" and not isinstance(b["input"], dict):
+            faults.append(f"{where}: input is no object")
+        if b["type"] in ("tool_use", "tool_result") and not re.fullmatch(r"[a-zA-Z0-9_-]+", b.get("id", b.get("tool_use_id"))):
+            faults.append(f"{where}: bad id")
+    return faults
+
+
+def anthropic_request_faults(root):
+    faults, before = [], []
+    messages = root["messages"]
+    if not isinstance(root.get("max_tokens"), int) or root["max_tokens"] < 1:
+        faults.append("max_tokens")
+    if messages[0]["role"] != "user":
+        faults.append("does not begin with user")
+    for i, m in enumerate(messages):
+        blocks = m["content"]
+        where = f"messages[{i}]"
+        faults += anthropic_blocks_faults(where, blocks)
+        if i and messages[i - 1]["role"] == m["role"]:
+            faults.append(f"{where}: same role twice")
+        if not blocks:
+            faults.append(f"{where}: empty")
+        results = [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"]
+        if sorted(results) != sorted(before):
+            faults.append(f"{where}: results {results} for calls {before}")
+        if any(b["type"] != "tool_result" for b in blocks[: len(results)]):
+            faults.append(f"{where}: results are not first")
+        before = [b["id"] for b in blocks if b["type"] == "tool_use"]
+    if before:
+        faults.append("the last calls have no results")
+    return faults
+
+
+REQUEST_FAULTS = {"openai": openai_request_faults, "anthropic": anthropic_request_faults}
