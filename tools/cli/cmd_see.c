@@ -21,7 +21,7 @@ static bool read_flags(struct reading *r, const char *verb, int *argc, char **ar
                        size_t own_n, int *ret_code)
 {
     struct option all[12] = {{"--state", NULL, &r->state, NULL}, {"--output", "-o", &r->format, NULL}};
-    memcpy(all + 2, own, own_n * sizeof *own);
+    if (own_n > 0) memcpy(all + 2, own, own_n * sizeof *own);
     *ret_code = 2;
     r->state = NULL;
     r->format = "table";
