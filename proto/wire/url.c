@@ -298,3 +298,23 @@ bool url_percent_decode(struct str text, struct buf *out)
     }
     return true;
 }
+
+bool url_is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
+void url_percent_encode(struct str text, const char *keep, struct buf *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (url_is_unreserved(c) || (c != '\0' && strchr(keep, c) != NULL)) {
+            buf_addc(out, c);
+        } else {
+            char escaped[3] = {'%', digits[(unsigned char)c >> 4], digits[(unsigned char)c & 15]};
+            buf_add(out, (struct str){escaped, 3});
+        }
+    }
+}

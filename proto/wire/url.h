@@ -23,6 +23,10 @@ bool url_parse(struct str text, struct url *ret_url, const char **ret_why);
 bool url_parse_authority(struct str text, struct str *ret_host, uint16_t *ret_port, const char **ret_why);
 /* false on a broken escape or an encoded NUL. */
 bool url_percent_decode(struct str text, struct buf *out);
+/* RFC 3986 §2.3: letters, digits, '-' '.' '_' '~' */
+bool url_is_unreserved(char c);
+/* Escapes all but the unreserved characters and those in `keep` ("" for a query value or one segment of a path). */
+void url_percent_encode(struct str text, const char *keep, struct buf *out);
 
 /* Loopback, private, link-local, CGNAT, multicast, unspecified, documentation, 6to4 / NAT64 / mapped forms of these.
  * family 4: ip[0..3]; 6: ip[0..15]. Source: IANA special-purpose address registries. */
