@@ -23,6 +23,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ static struct {
     struct journal_map journal;
     uint64_t seen;
     pid_t child;
+    bool consume; /* records go nowhere: for measurements */
 } rig;
 
 static void die(const char *what, const char *why)
@@ -204,6 +206,8 @@ static void do_set(char **w)
         s->buffers_bytes = strtoull(w[2], NULL, 10);
     else if (strcmp(w[1], "auth") == 0)
         s->auth_keys = 1;
+    else if (strcmp(w[1], "consume") == 0)
+        rig.consume = true;
     else
         die("set", w[1]);
 }
@@ -429,6 +433,11 @@ int main(int argc, char **argv)
     if (argc != 2) die("usage", "rig DIR < configuration and commands");
     configure();
     start(argv[1]);
+    while (rig.consume) {
+        struct pollfd p = {.fd = 0, .events = POLLIN};
+        if (poll(&p, 1, 20) != 0) break;
+        journal_consumed(&rig.journal, journal_head(rig.journal.j));
+    }
     while (fgets(line, sizeof line, stdin) != NULL && strcmp(line, "quit\n") != 0) {
         char *w[4] = {0}, *save = NULL;
         unsigned n = 0;
