@@ -26,7 +26,7 @@ enum {
 
 static bool is_full(int rc)
 {
-    return rc == ENOSPC || rc == EDQUOT || rc == MDB_MAP_FULL;
+    return rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == MDB_MAP_FULL;
 }
 
 enum ledger_result ledger_verdict(int rc, const char *doing, char *ret_why, unsigned why_bytes)

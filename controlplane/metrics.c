@@ -218,7 +218,7 @@ static void count_attempt(struct metrics *m, const struct usage_record *r)
           1);
     count_tokens(m, "input", usage_in_total(&r->usage));
     count_tokens(m, "cache_read", r->usage.cache_read);
-    count_tokens(m, "cache_write", r->usage.cache_write_5m + r->usage.cache_write_1h);
+    count_tokens(m, "cache_write", usage_cache_write(&r->usage));
     count_tokens(m, "output", r->usage.out_total);
     count_tokens(m, "reasoning", r->usage.out_reasoning);
     const char *basis = price_basis_word((enum price_basis)r->basis);

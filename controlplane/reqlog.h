@@ -1,7 +1,7 @@
 /* reqlog.h — the request line: one per request, from the records of its attempts
  * Owns:     the attempts of requests that are not over yet (bounded), the queue to the sink and the thread that writes it.
  * Process:  control plane, loop thread; the sink may block, so it has a thread of its own.
- * Memory:   at most REQLOG_OPEN requests and REQLOG_QUEUE_BYTES.
+ * Memory:   at most REQLOG_OPEN requests; REQLOG_QUEUE_BYTES waiting and as many being written.
  * Fails:    a sink that does not take lines loses them, counted; the ledger is not touched by that.
  * Not here: where records come from (drain.h), `weir tail`'s selection (ledger_query.h). */
 #pragma once

@@ -124,7 +124,7 @@ static void add_usage(struct buf *out, const struct usage_record *r)
     bool input = (u->known & USAGE_INPUT) || estimated, output = (u->known & USAGE_OUTPUT) || estimated;
     number_if(out, "gen_ai.usage.input_tokens", input, usage_in_total(u));
     number_if(out, "gen_ai.usage.cache_read.input_tokens", input, u->cache_read);
-    number_if(out, "gen_ai.usage.cache_creation.input_tokens", input, u->cache_write_5m + u->cache_write_1h);
+    number_if(out, "gen_ai.usage.cache_creation.input_tokens", input, usage_cache_write(u));
     number_if(out, "gen_ai.usage.output_tokens", output, u->out_total);
     if (u->out_reasoning > 0) number(out, "gen_ai.usage.reasoning.output_tokens", u->out_reasoning);
 }
@@ -297,9 +297,9 @@ static size_t add_way(struct buf *out, const struct usage_record *records, unsig
 static void add_duration(struct buf *out, uint64_t us)
 {
     if (us < 100000)
-        buf_addf(out, "%5.1f ms", (double)us / 1000);
+        buf_addf(out, "%4.1f ms", (double)us / 1000);
     else
-        buf_addf(out, "%5.2f s ", (double)us / 1000000);
+        buf_addf(out, "%5.2f s", (double)us / 1000000);
 }
 
 static void add_money(struct buf *out, const struct usage_record *records, unsigned n)
@@ -312,7 +312,7 @@ static void add_money(struct buf *out, const struct usage_record *records, unsig
         price_format_usd(cost, amount, sizeof amount);
     else
         snprintf(amount, sizeof amount, "$?");
-    buf_addf(out, "  %-9s", amount);
+    buf_addf(out, "  %-8s", amount);
 }
 
 static void trim_blanks(struct buf *out)

@@ -42,6 +42,8 @@ enum usage_tier { USAGE_STANDARD, USAGE_BATCH, USAGE_FLEX, USAGE_PRIORITY };
 
 /* All input tokens, cached or not. */
 int64_t usage_in_total(const struct usage *u);
+/* Both kinds of cache write. These two clamp each figure again, so that a record from shared memory cannot overflow them. */
+int64_t usage_cache_write(const struct usage *u);
 
 /* Takes a provider's figure: 0 for negative, USAGE_MAX for more; both mark `clamped`. */
 void usage_set(struct usage *u, int64_t *field, int64_t value);
