@@ -28,7 +28,8 @@ enum tls_state {
     TLS_MORE,   /* the handshake is under way */
     TLS_READY,  /* open: tls_write() may be called */
     TLS_CLOSED, /* the peer's close_notify came; a connection that ends without one was cut off */
-    TLS_BAD,    /* see tls_reason(); send what is in tls_out() (an alert), then close */
+    TLS_BAD, /* see tls_reason(); send what is in tls_out() (an alert), then close. One more try is worth it: a server that
+                   wants what mbedTLS cannot do in TLS 1.2 is remembered by the trust and met differently */
 };
 
 /* Feeds cipher bytes, drives the handshake, appends what it can decrypt to `plain`; cipher bytes to send are in tls_out().

@@ -464,6 +464,25 @@ static void bodies_come_in_large_pieces(void **state)
     buf_fini(&b);
 }
 
+/* After the first message of a connection nothing is allocated for the next ones. */
+static void a_warm_parser_keeps_its_memory(void **state)
+{
+    (void)state;
+    struct str text = STR("POST /v1/messages HTTP/1.1\r\nHost: a\r\nX-One: 1234567890123456789012345678901234567890\r\n"
+                          "Content-Length: 2\r\n\r\nab");
+    struct http1 h;
+    http1_init(&h, HTTP1_REQUEST, &http1_request_limits);
+    const char *block = NULL;
+    for (int i = 0; i < 5; i++) {
+        struct str in = text, body;
+        while (http1_feed(&h, &in, &body) != HTTP1_END) continue;
+        if (i > 0) assert_ptr_equal(h.bytes.p, block);
+        block = h.bytes.p;
+        http1_reset(&h);
+    }
+    http1_fini(&h);
+}
+
 static void heads_are_written(void **state)
 {
     (void)state;
@@ -520,6 +539,7 @@ int main(void)
         cmocka_unit_test(cut_short_is_truncated),
         cmocka_unit_test(interim_responses_are_counted),
         cmocka_unit_test(bodies_come_in_large_pieces),
+        cmocka_unit_test(a_warm_parser_keeps_its_memory),
         cmocka_unit_test(heads_are_written),
         cmocka_unit_test(hop_by_hop_is_known),
     };
