@@ -363,8 +363,10 @@ void sigv4_query(const struct sigv4_input *in, struct arena *a, struct sigv4_res
     n += signed_n;
     qsort(params, n, sizeof *params, compare_params);
     make_signature(in, a, join_query(a, params, n), h.lines, &r);
-    r.query = arena_printf(a, "%.*s%s%.*s&X-Amz-Signature=%.*s", STR_FMT(in->query), in->query.n > 0 ? "&" : "",
-                           STR_FMT(join_query(a, own, own_n)), STR_FMT(r.signature));
+    const struct str piece[] = {in->query, in->query.n > 0 ? STR("&") : STR_NULL, join_query(a, own, own_n),
+                                STR("&X-Amz-Signature="), r.signature};
+    struct text whole = joined(a, piece, sizeof piece / sizeof *piece);
+    r.query = text_view(&whole);
     *ret = r;
 }
 
