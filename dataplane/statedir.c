@@ -81,10 +81,11 @@ static int check(const char *path, const char **ret_why)
     if (st.st_uid != geteuid())
         return refuse(EXIT_STATE, ret_why, "state directory %s belongs to user %u, weir runs as %u", path,
                       (unsigned)st.st_uid, (unsigned)geteuid());
-    if ((st.st_mode & 07777) != 0700)
+    /* Others may look (what is inside is 0600), but not put a file or a link where ours are looked for. */
+    if ((st.st_mode & 0022) != 0)
         return refuse(EXIT_STATE, ret_why,
-                      "state directory %s has mode %04o, needs 0700: chmod 700 it, or give a directory inside", path,
-                      (unsigned)(st.st_mode & 07777));
+                      "state directory %s has mode %04o, others may write in it: chmod 700 it, or give a directory inside",
+                      path, (unsigned)(st.st_mode & 07777));
     return 0;
 }
 
