@@ -141,6 +141,24 @@ static void nothing_waits_that_is_whole(void **state)
     sse_fini(&s);
 }
 
+/* The time for a stream of short lines grows with its length, not with its square: this would take minutes otherwise. */
+static void many_short_lines_cost_little(void **state)
+{
+    (void)state;
+    struct sse s;
+    struct sse_event ev;
+    struct buf b = {0};
+    for (int i = 0; i < 1000000; i++) buf_add(&b, i % 2 == 0 ? STR("a\r") : STR("data\r"));
+    buf_addc(&b, '\r');
+    sse_init(&s, buf_len(&b));
+    sse_feed(&s, buf_view(&b));
+    assert_true(sse_next(&s, &ev));
+    assert_int_equal(ev.data_lines, 500000);
+    assert_int_equal(ev.raw.n, buf_len(&b));
+    sse_fini(&s);
+    buf_fini(&b);
+}
+
 static void events_are_written(void **state)
 {
     (void)state;
@@ -211,6 +229,7 @@ int main(void)
         cmocka_unit_test(an_event_without_its_blank_line_is_given_out_at_the_end),
         cmocka_unit_test(a_large_event_is_passed_over),
         cmocka_unit_test(nothing_waits_that_is_whole),
+        cmocka_unit_test(many_short_lines_cost_little),
         cmocka_unit_test(events_are_written),
         cmocka_unit_test(web_platform_vectors_agree),
     };
