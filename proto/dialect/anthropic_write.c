@@ -71,7 +71,20 @@ static void plan_budget(const struct anthropic_writing *w, int64_t budget, struc
     if (p->budget >= p->max_tokens) p->budget = p->max_tokens - 1;
 }
 
-static struct plan make_plan(struct anthropic_writing *w)
+/* With a budget, a turn of tool calls must begin with the thinking that led to them. Where the client could not bring it back,
+ * the rest of the turn goes on without thinking. */
+static bool lacks_thinking(const struct turns *turns)
+{
+    const struct message *calls = NULL;
+    for (const struct message *m = turns->first; m != NULL && m != turns->last; m = m->next) calls = m;
+    if (calls == NULL || calls->role != ROLE_ASSISTANT || turns->last->parts.first->kind != PART_TOOL_RESULT)
+        return false;
+    for (const struct part *p = calls->parts.first; p != NULL; p = p->next)
+        if ((p->kind == PART_REASONING || p->kind == PART_REDACTED) && !p->foreign && p->signature.n > 0) return false;
+    return true;
+}
+
+static struct plan make_plan(struct anthropic_writing *w, const struct turns *turns)
 {
     const struct chat *c = w->chat;
     int64_t known = w->hints->max_output > 0 ? w->hints->max_output : MAX_TOKENS_DEFAULT;
@@ -79,9 +92,9 @@ static struct plan make_plan(struct anthropic_writing *w)
     enum effort e = c->thinking == THINKING_OFF ? EFFORT_NONE : c->effort;
     if (w->hints->max_output > 0 && p.max_tokens > w->hints->max_output) p.max_tokens = w->hints->max_output;
     bool forced = c->tools != NULL && (c->tool_choice == TOOLS_REQUIRED || c->tool_choice == TOOLS_ONE);
-    if (forced && !w->traits.forced_tools_thinking && e != EFFORT_NONE &&
-        (e != EFFORT_UNSET || c->thinking != THINKING_UNSET)) {
-        loss_addz(w->loss, "reasoning_effort"); /* the model would refuse the forced tool otherwise */
+    bool unfit = (forced && !w->traits.forced_tools_thinking) || (!w->traits.adaptive && lacks_thinking(turns));
+    if (unfit && e != EFFORT_NONE && (e != EFFORT_UNSET || c->thinking != THINKING_UNSET)) {
+        loss_addz(w->loss, "reasoning_effort"); /* the model would refuse the call otherwise */
         e = EFFORT_NONE;
     }
     if (e == EFFORT_NONE)
@@ -294,7 +307,7 @@ enum weir_err anthropic_write_request(struct chat *chat, struct str model, const
     if (e == WEIR_OK) e = turns_build(chat, w.traits.mid_system, a, &turns, ret_why);
     if (e != WEIR_OK) return e;
     chat_lose_hints(chat, loss);
-    struct plan plan = make_plan(&w);
+    struct plan plan = make_plan(&w, &turns);
     chat->max_output = plan.max_tokens;
     buf_add(out, STR("{\"model\":"));
     buf_add_json_str(out, model);

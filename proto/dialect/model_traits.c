@@ -102,8 +102,12 @@ struct openai_traits openai_traits_of(struct str model)
     struct str name = str_slice(model, (size_t)(str_rchr(model, '/') + 1), model.n);
     unsigned gpt = str_starts(name, STR("gpt-")) ? gpt_version(str_slice(name, 4, name.n)) : 0;
     bool o = name.n >= 2 && name.p[0] == 'o' && is_digit(name.p[1]);
-    if (gpt == 0 && !o && !str_starts(name, STR("chatgpt")))
-        return (struct openai_traits){.sampling = true, .stop = true, .effort = gpt == 0};
+    if (gpt == 0 && !o && !str_starts(name, STR("chatgpt"))) {
+        /* Others refuse the field or know other words; losing the hint is the lesser harm. */
+        bool effort = str_icontains(name, STR("gpt-oss")) || str_icontains(name, STR("gemini")) ||
+                      str_icontains(name, STR("deepseek"));
+        return (struct openai_traits){.sampling = true, .stop = true, .effort = effort};
+    }
     bool reasons = o || gpt >= 50;
     return (struct openai_traits){
         .completion_tokens = true,

@@ -247,6 +247,13 @@ static enum weir_err on_demand(struct openai_reading *r, yyjson_val *v)
     return WEIR_OK;
 }
 
+static enum weir_err on_web_search(struct openai_reading *r, yyjson_val *v)
+{
+    (void)v; /* an empty object turns it on */
+    openai_reading_demand(r, r->member);
+    return WEIR_OK;
+}
+
 static enum weir_err on_modalities(struct openai_reading *r, yyjson_val *v)
 {
     size_t i, n;
@@ -288,7 +295,7 @@ static const struct row {
     {"top_logprobs", on_demand},
     {"modalities", on_modalities},
     {"audio", on_demand},
-    {"web_search_options", on_demand},
+    {"web_search_options", on_web_search},
     {"functions", on_demand},
     {"function_call", on_demand},
 };

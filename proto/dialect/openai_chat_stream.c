@@ -4,13 +4,26 @@
 
 #include "proto/dialect/client_error.h"
 
+#include <string.h>
+
+struct piece {
+    struct piece *next;
+    struct str text;
+};
+
+struct pieces {
+    struct piece *first, **end;
+    size_t bytes;
+};
+
 /* What is kept of an open part. */
 struct openai_chat_open {
     struct openai_chat_open *next;
-    unsigned index;     /* the hub's */
-    unsigned wire;      /* of a call, or of a reasoning detail */
-    bool has_arguments; /* of a call */
-    struct str text;    /* signature of REASONING, until it closes */
+    unsigned index;          /* the hub's */
+    unsigned wire;           /* of a call, or of a reasoning detail */
+    bool has_arguments;      /* of a call */
+    struct pieces reasoning; /* its text goes out again beside its signature, for the signature is of this very text */
+    struct pieces signature;
 };
 
 static void begin(struct openai_chat_writer *w, struct buf *out)
@@ -109,10 +122,23 @@ static void write_text(struct openai_chat_writer *w, const struct delta *d, stru
     end_delta(w, NULL, out);
 }
 
-static void keep_signature(struct openai_chat_writer *w, struct openai_chat_open *o, struct str text)
+static void keep(struct openai_chat_writer *w, struct pieces *p, struct str text)
 {
-    o->text = o->text.n == 0 ? arena_copy(w->base.arena, text)
-                             : arena_printf(w->base.arena, "%.*s%.*s", STR_FMT(o->text), STR_FMT(text));
+    if (p->end == NULL) p->end = &p->first;
+    struct piece *piece = *p->end = arena_zalloc(w->base.arena, sizeof *piece);
+    p->end = &piece->next;
+    piece->text = arena_copy(w->base.arena, text);
+    p->bytes += text.n;
+}
+
+static struct str joined(struct openai_chat_writer *w, const struct pieces *p)
+{
+    char *text = arena_alloc(w->base.arena, p->bytes + 1), *at = text;
+    for (const struct piece *piece = p->first; piece != NULL; piece = piece->next) {
+        memcpy(at, piece->text.p, piece->text.n);
+        at += piece->text.n;
+    }
+    return (struct str){text, p->bytes};
 }
 
 static void write_close(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
@@ -122,8 +148,8 @@ static void write_close(struct openai_chat_writer *w, const struct delta *d, str
     *at = o->next;
     if (d->part == PART_TOOL_CALL && !o->has_arguments) {
         write_arguments(w, o, STR("{}"), out); /* no arguments are an empty object, not an empty text */
-    } else if (o->text.n > 0) {
-        struct part p = {.kind = d->part, .signature = o->text};
+    } else if (o->signature.bytes > 0) {
+        struct part p = {.kind = d->part, .text = joined(w, &o->reasoning), .signature = joined(w, &o->signature)};
         begin_delta(w, out);
         buf_add(out, STR("\"reasoning_details\":["));
         openai_chat_write_reasoning_detail(&p, o->wire, out);
@@ -160,12 +186,15 @@ void openai_chat_write_delta(void *st, const struct delta *d, struct buf *out)
     if (d->kind == DELTA_START || !w->base.started) write_start(w, d->kind == DELTA_START ? d : NULL, out);
     switch (d->kind) {
     case DELTA_OPEN: write_open(w, d, out); break;
-    case DELTA_TEXT: write_text(w, d, out); break;
+    case DELTA_TEXT:
+        write_text(w, d, out);
+        if (o != NULL && d->part == PART_REASONING) keep(w, &o->reasoning, d->text);
+        break;
     case DELTA_ARGUMENTS:
         if (o != NULL && d->part == PART_TOOL_CALL) write_arguments(w, o, d->text, out);
         break;
     case DELTA_SIGNATURE:
-        if (o != NULL) keep_signature(w, o, d->text);
+        if (o != NULL) keep(w, &o->signature, d->text);
         break;
     case DELTA_CLOSE: write_close(w, d, out); break;
     case DELTA_FINISH: write_finish(w, d, out); break;

@@ -228,10 +228,11 @@ static void conclude(uint16_t status, const struct answer_headers *h, const stru
     if (h == NULL) h = &none;
     int64_t hint = retry_hint_ms(h, s->message);
     /* The body's own status wins over that of the transport: a 500 may hide a 429. */
-    uint16_t effective = s->code_status != 0 ? s->code_status : status;
+    enum weir_err e = judge(s->code_status != 0 ? s->code_status : status, s);
+    bool about_our_key = e == WEIR_UP_AUTH || e == WEIR_UP_PERMISSION; /* such texts quote keys and accounts */
     *ret_error = (struct upstream_error){
-        .err = judge(effective, s),
-        .message = safe_message(s->message, a),
+        .err = e,
+        .message = about_our_key ? STR_NULL : safe_message(s->message, a),
         .code = arena_copy(a, str_slice(s->code.n > 0 ? s->code : s->type, 0, 64)),
         .retry_after_ms = hint,
         .should_not_retry = str_iis(h->should_retry, "false"),
