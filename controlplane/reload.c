@@ -2,6 +2,7 @@
 
 #include "controlplane/config/diff.h"
 #include "controlplane/config/env.h"
+#include "controlplane/config/kept.h"
 #include "controlplane/core.h"
 #include "controlplane/publish.h"
 #include "controlplane/store.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char text_blob[] = "config.text", source_blob[] = "config.source", ids_blob[] = "config.ids",
+static const char text_blob[] = "config.text", ids_blob[] = "config.ids",
                   serial_blob[] = "config.serial", overrides_blob[] = "config.overrides";
 
 /* Everything that a new configuration brings, before it is taken. */
@@ -64,9 +65,15 @@ static struct config *load(struct core *c, struct problems *problems)
 
 static struct config *load_kept(struct core *c, struct problems *problems)
 {
-    struct str text, source;
-    if (!store_get(c->store, text_blob, &text) || !store_get(c->store, source_blob, &source)) return NULL;
-    return config_load_text(text, source, env_get, problems);
+    struct str blob;
+    struct buf text = {0}, source = {0};
+    struct config *kept = NULL;
+    if (store_get(c->store, text_blob, &blob) && kept_read(blob, c->live->boot_secret, &text, &source))
+        kept = config_load_text(buf_view(&text), buf_view(&source), env_get, problems);
+    if (text.p != NULL) explicit_bzero(text.p, text.cap);
+    buf_fini(&text);
+    buf_fini(&source);
+    return kept;
 }
 
 /* ---- taking it ---- */
@@ -74,8 +81,9 @@ static struct config *load_kept(struct core *c, struct problems *problems)
 static void keep(struct core *c)
 {
     struct buf blob = {0};
-    store_put(c->store, text_blob, c->config->text);
-    store_put(c->store, source_blob, c->config->source);
+    kept_write(c->config, c->live->boot_secret, &blob);
+    store_put(c->store, text_blob, buf_view(&blob));
+    buf_clear(&blob);
     idmap_save(c->ids, &blob);
     store_put(c->store, ids_blob, buf_view(&blob));
     buf_clear(&blob);

@@ -97,6 +97,10 @@ static bool live_make(struct supervisor *s, const char **ret_why)
     s->live = s->live_seg.base;
     if (getrandom(&s->live->boot_id, sizeof s->live->boot_id, 0) != (ssize_t)sizeof s->live->boot_id)
         s->live->boot_id = clock_wall_ns() ^ (uint64_t)getpid() << 48;
+    if (getrandom(s->live->boot_secret, sizeof s->live->boot_secret, 0) != (ssize_t)sizeof s->live->boot_secret) {
+        *ret_why = "no random bytes";
+        return false;
+    }
     atomic_store(&s->live->started_wall_ms, clock_wall_ns() / 1000000);
     s->control = (struct child){.what = "control plane",
                                 .row = &s->live->controlplane,

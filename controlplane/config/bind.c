@@ -14,7 +14,7 @@ struct binder {
     size_t values; /* bound so far: aliases can reach the same node many times */
 };
 
-enum { VALUES_MAX = 1000000 };
+enum { VALUES_MAX = 300000 };
 
 static void bind_section(struct binder *b, enum key_section s, const struct section_at *at, struct str path, void *out);
 

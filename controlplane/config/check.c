@@ -13,7 +13,7 @@
 #include "controlplane/config/env.h"
 #include "shm/layout.h"
 
-enum { SECRET_BYTES = 16 << 10, CA_BYTES = 1 << 20, ALIAS_BYTES = NAME_MODEL };
+enum { SECRET_BYTES = 16 << 10, CA_BYTES = 1 << 20, ALIAS_BYTES = NAME_MODEL, ALIASES = 4096 };
 
 struct checker {
     struct config *c;
@@ -500,7 +500,7 @@ static void check_key(struct checker *k, struct config_key *key)
 void check_config(struct config *c, struct problems *problems)
 {
     struct checker k = {c, &c->arena, problems};
-    size_t legs = 0;
+    size_t legs = 0, aliases = 0;
 
     check_server(&k);
     if (c->store.path.n > 0 && c->store.path.p[0] != '/')
@@ -510,6 +510,11 @@ void check_config(struct config *c, struct problems *problems)
     for (size_t i = 0; i < c->routes.n; i++) {
         const struct config_route *r = &c->routes.at[i];
 
+        aliases += r->aliases.n;
+        if (aliases > ALIASES) {
+            refuse(&k, bind_place(&r->at, "aliases"), STR_NULL, "more than %d aliases together", ALIASES);
+            break;
+        }
         check_route(&k, &c->routes.at[i]);
         legs += r->match.n > 0 ? c->providers.n : r->targets.n + r->fallbacks.n;
     }

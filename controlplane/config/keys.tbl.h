@@ -132,7 +132,7 @@ KEY(breaker, open_for, DURATION, open_ms, 1, DAY, "15s", LIVE, "rest before one 
 ENUM(auth, mode, mode, "none keys", "none", LIVE, "keys: a client must send one of those below")
 
 KEY(key, hash, HASH, sha256, 0, 0, KEY_REQUIRED, LIVE, "sha256: and 64 hex digits, of the whole key")
-KEY(key, routes, TEXTS, routes, 0, 1024, "", LIVE, "the routes it may use; none: all")
+KEY(key, routes, TEXTS, routes, 0, 256, "", LIVE, "the routes it may use; none: all")
 KEY(key, tags, TAGS, tags, 0, 16, "", LIVE, "name: value, kept with each call in the ledger")
 KEY(key, expires, WHEN, expires_wall_ms, 0, 0, "", LIVE, "last day, or a time such as 2027-06-30T12:00:00Z")
 LATER(key, limits)

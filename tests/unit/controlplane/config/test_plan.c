@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "controlplane/config/diff.h"
+#include "controlplane/config/kept.h"
 #include "controlplane/config/overrides.h"
 #include "controlplane/publish.h"
 #include "shm/snapshot.h"
@@ -452,6 +453,37 @@ static void test_overrides(void **state)
     idmap_free(&ids);
 }
 
+/* ---- the last accepted text ---- */
+
+static void test_kept(void **state)
+{
+    static const char plain[] =
+        "version: 1\nproviders: {a: {type: openai, api_key: \"${KEY}\"}}\nroutes: {p: {match: \"*/*\"}}\n";
+    static const char typed[] =
+        "version: 1\nproviders: {a: {type: openai, api_key: sk-typed-in}}\nroutes: {p: {match: \"*/*\"}}\n";
+    uint8_t secret[KEPT_SECRET_BYTES] = {1, 2, 3}, other[KEPT_SECRET_BYTES] = {1, 2, 4};
+
+    (void)state;
+    for (int is_typed = 0; is_typed < 2; is_typed++) {
+        struct config *c = load_config(is_typed ? typed : plain);
+        struct buf blob = {0}, text = {0}, source = {0};
+
+        kept_write(c, secret, &blob);
+        assert_false(str_contains(buf_view(&blob), STR("sk-")));
+        assert_true(kept_read(buf_view(&blob), secret, &text, &source));
+        assert_true(str_is(buf_view(&text), is_typed ? typed : plain));
+        assert_true(str_is(buf_view(&source), "weir.yaml"));
+        assert_int_equal(kept_read(buf_view(&blob), other, &text, &source), !is_typed);
+        buf_clear(&text);
+        for (size_t n = 0; is_typed && n < buf_len(&blob); n++)
+            assert_false(kept_read(str_slice(buf_view(&blob), 0, n), secret, &text, &source));
+        buf_fini(&blob);
+        buf_fini(&text);
+        buf_fini(&source);
+        config_free(&c);
+    }
+}
+
 /* ---- what a reload changed ---- */
 
 static void add_line(void *context, struct str text, bool needs_restart)
@@ -531,8 +563,8 @@ int main(void)
         cmocka_unit_test(test_snapshot),    cmocka_unit_test(test_reload_leaves_no_trace),
         cmocka_unit_test(test_ids_stay),    cmocka_unit_test(test_ids_are_recycled_late),
         cmocka_unit_test(test_broken_blob), cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_overrides),   cmocka_unit_test(test_diff),
-        cmocka_unit_test(test_boot),
+        cmocka_unit_test(test_overrides),   cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_diff),        cmocka_unit_test(test_boot),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
