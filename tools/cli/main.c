@@ -21,12 +21,19 @@ struct verb {
 #define OUTPUT_FLAG "  -o FORMAT        table (default), json, csv\n"
 
 static const struct verb verbs[] = {
+    {"demo", cmd_demo, "Start", "[--fast] [--keep]", "a tour with two fake providers: no key, no network, no money",
+     "  --fast           without the waits that let a person read along (for CI)\n"
+     "  --keep           go on after the tour, until Ctrl-C\n"},
     {"run", cmd_run, "Start", "[--config weir.yaml] [--state DIR] [--workers N]", "start weir here",
      "  --config FILE    without it: ./weir.yaml, else built from OPENAI_API_KEY, ANTHROPIC_API_KEY\n"
      "  --state DIR      ledger, journals, admin socket\n"
      "  --workers N      processes that carry traffic\n"},
     {"stop", cmd_stop, "Start", "", "finish what is open, then end", STATE_FLAG},
     {"env", cmd_env, "Start", "", "exports that point SDKs here: eval \"$(weir env)\"", STATE_FLAG},
+    {"call", cmd_call, "Start", "MODEL \"text\"", "one call, with what it cost",
+     STATE_FLAG
+     "  --system TEXT    the system prompt\n  --key-file FILE  the client key, where one is asked for; - reads it from "
+     "standard input\n  -o FORMAT        table (default: the text), json (the whole answer)\n"},
     {"status", cmd_status, "See", "", "one screen: health, calls, money, circuits, configuration",
      STATE_FLAG "  -o FORMAT        table (default), json\n"},
     {"usage", cmd_usage, "See", "[--by model,provider,key,route,day] [--since 7d]", "tokens and dollars",
