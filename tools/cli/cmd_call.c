@@ -42,7 +42,7 @@ static bool find_endpoint(const char *state, char *out, size_t out_bytes, int *r
 {
     struct link l;
     bool ok = link_open(&l, state, false) && link_ask(&l, "status", NULL, NULL);
-    struct str endpoint = ok ? admin_get_str(l.data, "endpoint") : STR_NULL;
+    struct str endpoint = ok ? admin_get_str(l.data, "endpoint") : STR("");
     snprintf(out, out_bytes, "%.*s", STR_FMT(endpoint));
     *ret_code = l.exit_code;
     link_close(&l);

@@ -70,7 +70,7 @@ static void write_body(enum call_kind kind, struct buf *out)
 
 static void copy(char *out, size_t out_bytes, struct str s)
 {
-    snprintf(out, out_bytes, "%.*s", STR_FMT(s));
+    snprintf(out, out_bytes, "%.*s", (int)s.n, s.n > 0 ? s.p : "");
 }
 
 /* The fake says in its text who it is: the answer came from where weir says it came from. A stream gives it word by word. */
