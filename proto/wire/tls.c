@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <mbedtls/error.h>
+#include <mbedtls/oid.h>
 #include <mbedtls/psa_util.h>
 #include <mbedtls/ssl.h>
 #include <psa/crypto.h>
@@ -282,6 +283,9 @@ static int on_certificate(void *p, mbedtls_x509_crt *crt, int depth, uint32_t *f
 {
     struct tls *t = p;
     t->full = true;
+    if (depth == 0 && !mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME))
+        *flags |=
+            MBEDTLS_X509_BADCERT_CN_MISMATCH; /* mbedTLS would look at the common name: RFC 9525 §6.3 forbids it */
     if (depth == 0 && t->is_ip && !has_ip(crt, t->ip, t->ip_bytes)) *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
     if (*flags & MBEDTLS_X509_BADCERT_EXPIRED) {
         tell_time(&crt->valid_to, " on ", t->about, sizeof t->about);

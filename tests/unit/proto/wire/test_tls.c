@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static struct cert ca, other_ca, good, expired, future, self_signed, by_other, by_ip;
+static struct cert ca, other_ca, good, expired, future, self_signed, by_other, by_ip, no_names, weak_key, weak_hash;
 static struct tls_trust *trust;
 
 static const mbedtls_ssl_protocol_version versions[] = {MBEDTLS_SSL_VERSION_TLS1_2, MBEDTLS_SSL_VERSION_TLS1_3};
@@ -32,6 +32,10 @@ static int make_certificates(void **state)
     cert_make(&self_signed, &(struct cert_spec){.subject = "CN=x", .dns = "api.test"});
     cert_make(&by_other, &(struct cert_spec){.subject = "CN=x", .dns = "api.test", .issuer = &other_ca});
     cert_make(&by_ip, &(struct cert_spec){.subject = "CN=x", .ip = ip, .ip_bytes = 4, .issuer = &ca});
+    cert_make(&no_names, &(struct cert_spec){.subject = "CN=api.test", .issuer = &ca});
+    cert_make(&weak_key, &(struct cert_spec){.subject = "CN=x", .dns = "api.test", .issuer = &ca, .rsa_bits = 1024});
+    cert_make(&weak_hash,
+              &(struct cert_spec){.subject = "CN=x", .dns = "api.test", .issuer = &ca, .md = MBEDTLS_MD_SHA1});
     const char *why;
     trust = tls_trust_new(str_of(ca.pem), &why);
     return trust == NULL;
@@ -40,7 +44,8 @@ static int make_certificates(void **state)
 static int free_certificates(void **state)
 {
     (void)state;
-    struct cert *all[] = {&ca, &other_ca, &good, &expired, &future, &self_signed, &by_other, &by_ip};
+    struct cert *all[] = {&ca,       &other_ca, &good,     &expired,  &future,   &self_signed,
+                          &by_other, &by_ip,    &no_names, &weak_key, &weak_hash};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) cert_free(all[i]);
     tls_trust_free(&trust);
     mbedtls_psa_crypto_free();
@@ -192,6 +197,10 @@ static void bad_certificates_are_refused_with_a_reason(void **state)
     refused(&by_ip, "127.0.0.2", "another name");
     refused(&by_ip, "::1", "another name");
     refused(&by_ip, "x", "another name");
+    refused(&no_names, "api.test",
+            "certificate is for another name, not api.test"); /* the common name does not count */
+    refused(&weak_key, "api.test", "certificate has too weak a key");
+    refused(&weak_hash, "api.test", "certificate has too weak a key or signature");
 }
 
 static void names_and_addresses_are_accepted(void **state)

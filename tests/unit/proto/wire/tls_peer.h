@@ -40,7 +40,9 @@ struct cert_spec {
     size_t ip_bytes;
     const char *from, *to;     /* "20200101000000" */
     const struct cert *issuer; /* NULL: itself */
-    bool ca, rsa;
+    bool ca;
+    unsigned rsa_bits;    /* 0: ECDSA P-256 */
+    mbedtls_md_type_t md; /* 0: SHA-256 */
 };
 
 static inline void cert_sans(mbedtls_x509write_cert *w, const struct cert_spec *s)
@@ -67,16 +69,16 @@ static inline void cert_make(struct cert *c, const struct cert_spec *s)
     mbedtls_x509write_cert w;
     mbedtls_pk_init(&c->key);
     mbedtls_x509_crt_init(&c->crt);
-    MUST(mbedtls_pk_setup(&c->key, mbedtls_pk_info_from_type(s->rsa ? MBEDTLS_PK_RSA : MBEDTLS_PK_ECKEY)));
-    if (s->rsa)
-        MUST(
-            mbedtls_rsa_gen_key(mbedtls_pk_rsa(c->key), mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE, 2048, 65537));
+    MUST(mbedtls_pk_setup(&c->key, mbedtls_pk_info_from_type(s->rsa_bits > 0 ? MBEDTLS_PK_RSA : MBEDTLS_PK_ECKEY)));
+    if (s->rsa_bits > 0)
+        MUST(mbedtls_rsa_gen_key(mbedtls_pk_rsa(c->key), mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE, s->rsa_bits,
+                                 65537));
     else
         MUST(mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(c->key), mbedtls_psa_get_random,
                                  MBEDTLS_PSA_RANDOM_STATE));
     mbedtls_x509write_crt_init(&w);
     mbedtls_x509write_crt_set_version(&w, MBEDTLS_X509_CRT_VERSION_3);
-    mbedtls_x509write_crt_set_md_alg(&w, MBEDTLS_MD_SHA256);
+    mbedtls_x509write_crt_set_md_alg(&w, s->md != 0 ? s->md : MBEDTLS_MD_SHA256);
     mbedtls_x509write_crt_set_subject_key(&w, &c->key);
     mbedtls_x509write_crt_set_issuer_key(&w, (mbedtls_pk_context *)(uintptr_t)&issuer->key);
     MUST(mbedtls_x509write_crt_set_subject_name(&w, s->subject));
