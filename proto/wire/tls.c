@@ -47,6 +47,7 @@ struct tls {
     struct buf out;
 
     bool offered;   /* a session was offered */
+    bool redial;    /* the trust has learnt something from the failure */
     bool full;      /* the server showed a certificate */
     bool is_ip;     /* host is an address: checked here, and not sent as SNI */
     uint8_t ip[16]; /* with is_ip */
@@ -156,7 +157,6 @@ static bool needs_conf12(const struct tls_trust *t, const char *host)
 
 static void remember_conf12(struct tls_trust *t, const char *host)
 {
-    if (needs_conf12(t, host)) return;
     t->no_pss[t->no_pss_next++ % (sizeof t->no_pss / sizeof t->no_pss[0])] = hash_of(host);
 }
 
@@ -374,9 +374,11 @@ static void explain(struct tls *t, int e)
 
 static enum tls_state fail(struct tls *t, int e)
 {
-    if (e == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER && !tls_is_handshake_done(t) &&
-        mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+    if (e == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER && !tls_is_handshake_done(t) && !needs_conf12(t->trust, t->host) &&
+        mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_2) {
         remember_conf12(t->trust, t->host);
+        t->redial = true;
+    }
     if (t->state != TLS_BAD) explain(t, e);
     return t->state = TLS_BAD;
 }
@@ -455,6 +457,11 @@ bool tls_ticket(struct tls *t, struct buf *out)
     buf_add(out, buf_view(&t->ticket));
     buf_fini(&t->ticket);
     return true;
+}
+
+bool tls_should_redial(const struct tls *t)
+{
+    return t->redial;
 }
 
 bool tls_was_resumed(const struct tls *t)

@@ -28,8 +28,7 @@ enum tls_state {
     TLS_MORE,   /* the handshake is under way */
     TLS_READY,  /* open: tls_write() may be called */
     TLS_CLOSED, /* the peer's close_notify came; a connection that ends without one was cut off */
-    TLS_BAD, /* see tls_reason(); send what is in tls_out() (an alert), then close. One more try is worth it: a server that
-                   wants what mbedTLS cannot do in TLS 1.2 is remembered by the trust and met differently */
+    TLS_BAD,    /* see tls_reason(); send what is in tls_out() (an alert), then close */
 };
 
 /* Feeds cipher bytes, drives the handshake, appends what it can decrypt to `plain`; cipher bytes to send are in tls_out().
@@ -43,6 +42,8 @@ struct buf *tls_out(struct tls *t);              /* bytes for the socket; consum
 /* Of TLS_BAD, one line that says what and with which name or date: "certificate expired on 2026-01-31", "certificate is for
  * another name: api.example.com", … Text out of the certificate is reduced to printable ASCII. */
 const char *tls_reason(const struct tls *t);
+/* Of TLS_BAD: this failure taught the trust how to meet the server; dialling it once more is expected to succeed. */
+bool tls_should_redial(const struct tls *t);
 bool tls_was_resumed(const struct tls *t);
 bool tls_is_handshake_done(const struct tls *t);
 /* A session worth keeping since the last call: appends its serialised form (< 4 KiB) to out. false: none. The certificate is not

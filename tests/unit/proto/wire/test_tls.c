@@ -177,6 +177,7 @@ static void refused(struct cert *cert, const char *host, const char *part_of_rea
         move(&l, 100000);
         assert_int_equal(buf_len(&l.server.plain), 0); /* not one byte for who cannot be trusted */
         assert_false(tls_is_handshake_done(l.client));
+        assert_false(tls_should_redial(l.client));
         close_link(&l);
         peer_conf_fini(&conf);
     }

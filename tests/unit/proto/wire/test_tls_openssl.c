@@ -108,6 +108,8 @@ static void flush(int fd, struct tls *t)
     }
 }
 
+static bool wants_redial; /* what the last get() was told */
+
 /* One GET; the page that s_server -www makes tells of the session. */
 static enum tls_state get(int port, const char *host, struct buf *ticket, struct buf *page, bool *ret_resumed)
 {
@@ -129,6 +131,7 @@ static enum tls_state get(int port, const char *host, struct buf *ticket, struct
     tls_ticket(t, ticket);
     *ret_resumed = tls_was_resumed(t);
     if (s == TLS_BAD) print_message("# %s: %s\n", host, tls_reason(t));
+    wants_redial = tls_should_redial(t);
     tls_free(&t);
     close(fd);
     return s;
@@ -146,6 +149,7 @@ static void with_server(int nth, int which, const char *version, const char *mor
     enum tls_state s = get(port, host, &ticket, &page, &resumed);
     if (fails_once) {
         assert_int_equal(s, TLS_BAD);
+        assert_true(wants_redial);
         s = get(port, host, &ticket, &page, &resumed);
     }
     bool whole = s == TLS_CLOSED && str_contains(buf_view(&page), STR("</pre>"));
