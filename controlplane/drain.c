@@ -11,9 +11,7 @@
 #include <string.h>
 
 enum {
-    TICK_MS = 50,
-    IDLE_TICK_MS = 100, /* nothing came for IDLE_AFTER_MS */
-    IDLE_AFTER_MS = 2000,
+    TICK_MS = 100,       /* one commit costs about a millisecond of CPU, most of it in the kernel */
     LOOK_MS = 1000,      /* for slots of the dead, where nobody said that someone died */
     SCAN_MS = 5000,      /* a journal that could not be opened is tried again */
     JOURNALS = 64,       /* files of a state directory: SHM_WORKERS and those of older, wider configurations */
@@ -51,7 +49,7 @@ struct drain {
     struct tap taps[JOURNALS];
     unsigned taps_n, turn;
     struct batch *flight; /* at the store; one at a time, so that order is kept */
-    uint64_t active_ms, scan_at_ms;
+    uint64_t scan_at_ms;
     struct drain_counters count;
 
     bool stopping;
@@ -145,7 +143,6 @@ static void submit(struct drain *d, struct batch *b)
     b->store.work.existing_cost = b->existing;
     b->store.work.positions = b->positions;
     d->flight = b;
-    d->active_ms = clock_mono_ms();
     store_submit(d->conf.store, &b->store);
 }
 
@@ -355,8 +352,7 @@ static void on_tick(uv_timer_t *timer)
     }
     if (now >= d->scan_at_ms) scan(d);
     submit_next(d);
-    unsigned tick = d->conf.tick_ms > 0 ? d->conf.tick_ms : TICK_MS;
-    uv_timer_start(timer, on_tick, now - d->active_ms > IDLE_AFTER_MS && tick < IDLE_TICK_MS ? IDLE_TICK_MS : tick, 0);
+    uv_timer_start(timer, on_tick, d->conf.tick_ms > 0 ? d->conf.tick_ms : TICK_MS, 0);
 }
 
 struct drain *drain_start(uv_loop_t *loop, const struct drain_conf *conf, const char **ret_why)

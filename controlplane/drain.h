@@ -17,7 +17,7 @@ struct drain_conf {
     const char *state_dir;
     struct live *live; /* for the holds of dead workers' calls; NULL: none are settled */
     struct store *store;
-    unsigned tick_ms;                                                     /* 0: 50 */
+    unsigned tick_ms;                                                     /* 0: 100 */
     void (*on_record)(void *ctx, const struct usage_record *r);           /* each new record, after its commit */
     void (*on_recovered)(void *ctx, unsigned worker, unsigned estimates); /* may be NULL */
     void *ctx;

@@ -18,6 +18,7 @@ enum { ENV_FLAGS = MDB_NORDAHEAD | MDB_NOTLS };
 enum {
     FIRST_MAP =
         16 << 20, /* doubled as needed, up to max_bytes and a quarter: copy-on-write needs room beside the live pages */
+    DEFAULT_BYTES = 256 << 20,
     TRIM_STEPS = 8,    /* of retention before one commit: more than a batch adds */
     ROLLUP_SLOTS = 64, /* rollup rows summed in memory before they are written, per batch */
 };
@@ -162,6 +163,7 @@ enum ledger_result ledger_open(const struct ledger_conf *conf, struct ledger **r
     struct stat st;
     int rc = 0;
     l->conf = *conf;
+    if (l->conf.max_bytes == 0) l->conf.max_bytes = DEFAULT_BYTES;
     if (l->conf.max_bytes < 1u << 20) l->conf.max_bytes = 1u << 20;
     pthread_rwlock_init(&l->map_lock, NULL);
     pthread_mutex_init(&l->stat_lock, NULL);

@@ -15,7 +15,8 @@
 
 struct ledger_conf {
     char dir[512];
-    uint64_t max_bytes; /* of live pages; the oldest records go when they pass nine tenths of it. At least 1 MiB */
+    uint64_t
+        max_bytes; /* of live pages; the oldest records go when they pass nine tenths of it. 0: 256 MiB; at least 1 MiB */
     uint64_t keep_records_ms; /* 0: as long as there is room */
     uint64_t keep_rollups_ms; /* 0: for ever */
 };

@@ -46,6 +46,7 @@ struct series {
 struct metrics {
     struct series *bucket[BUCKETS];
     unsigned n;
+    struct buf labels;     /* of the series being counted; reused */
     uint64_t le[LE_N + 1]; /* not cumulative; the last is +Inf */
     uint64_t overhead_us, overhead_n;
     bool (*is_known)(void *ctx, struct str provider, struct str model);
@@ -68,6 +69,7 @@ void metrics_free(struct metrics **mp)
             free(s);
         }
     }
+    if (m != NULL) buf_fini(&m->labels);
     free(m);
 }
 
@@ -79,15 +81,22 @@ void metrics_set_known(struct metrics *m, bool (*is_known)(void *ctx, struct str
 
 void metrics_label(struct buf *labels, const char *name, struct str value)
 {
-    buf_addf(labels, "%s%s=\"", buf_len(labels) > 0 ? "," : "", name);
+    size_t plain = 0;
+    if (buf_len(labels) > 0) buf_addc(labels, ',');
+    buf_addz(labels, name);
+    buf_add(labels, STR("=\""));
     for (size_t i = 0; i < value.n; i++) {
         unsigned char c = (unsigned char)value.p[i];
+        if (c != '\\' && c != '"' && c >= 0x20 && c != 0x7F) continue;
+        buf_add(labels, str_slice(value, plain, i));
+        plain = i + 1;
         if (c == '\\' || c == '"') buf_addc(labels, '\\');
         if (c == '\n')
             buf_add(labels, STR("\\n"));
         else
-            buf_addc(labels, c < 0x20 || c == 0x7F ? '?' : value.p[i]);
+            buf_addc(labels, c == '\\' || c == '"' ? (char)c : '?');
     }
+    buf_add(labels, str_slice(value, plain, value.n));
     buf_addc(labels, '"');
 }
 
@@ -130,12 +139,12 @@ struct label {
 
 static void count(struct metrics *m, const char *family, const struct label *labels, int64_t n)
 {
-    struct buf text = {0};
+    struct buf *text = &m->labels;
     bool is_too_many = m->n >= METRICS_SERIES;
+    buf_clear(text);
     for (; labels->name != NULL; labels++)
-        metrics_label(&text, labels->name, is_too_many ? STR("other") : labels->value);
-    add(m, family_of(family), buf_view(&text), n);
-    buf_fini(&text);
+        metrics_label(text, labels->name, is_too_many ? STR("other") : labels->value);
+    add(m, family_of(family), buf_view(text), n);
 }
 #define LABELS(...)        \
     (const struct label[]) \

@@ -13,7 +13,11 @@
 
 /* ---- grouping ---- */
 
-enum { BUCKETS = 256 };
+enum {
+    BUCKETS = 256,
+    GATHER_MS = 10,          /* how long a line waits for others */
+    GATHER_BYTES = 64 << 10, /* enough for one write */
+};
 
 struct group {
     struct group *next;  /* of the bucket */
@@ -146,6 +150,20 @@ static struct str write_all(int fd, struct str s)
     return s;
 }
 
+static struct timespec in_ms(unsigned ms)
+{
+    uint64_t at = clock_mono_ns() + (uint64_t)ms * 1000000u;
+    return (struct timespec){.tv_sec = (time_t)(at / 1000000000u), .tv_nsec = (long)(at % 1000000000u)};
+}
+
+/* Lines come in batches: one wake-up and one write for all of them. */
+static void wait_ms(struct reqlog_sink *s, unsigned ms)
+{
+    struct timespec until = in_ms(ms);
+    while (!s->stop && buf_len(&s->queue) < GATHER_BYTES)
+        if (pthread_cond_timedwait(&s->work, &s->lock, &until) != 0) break;
+}
+
 static void *run_sink(void *arg)
 {
     struct reqlog_sink *s = arg;
@@ -153,6 +171,7 @@ static void *run_sink(void *arg)
     for (;;) {
         while (buf_len(&s->queue) == 0 && !s->stop) pthread_cond_wait(&s->work, &s->lock);
         if (buf_len(&s->queue) == 0) break;
+        if (!s->stop && buf_len(&s->queue) < GATHER_BYTES) wait_ms(s, GATHER_MS);
         struct buf taken = s->queue;
         s->queue = s->writing;
         s->writing = taken;
@@ -178,9 +197,9 @@ struct reqlog_sink *reqlog_sink_new(int fd)
     sigset_t all, old;
     s->fd = fd;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->work, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->work, &monotonic);
     pthread_cond_init(&s->idle, &monotonic);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 64 << 10);
@@ -197,12 +216,13 @@ struct reqlog_sink *reqlog_sink_new(int fd)
 void reqlog_sink_line(struct reqlog_sink *s, struct str line)
 {
     pthread_mutex_lock(&s->lock);
+    bool was_empty = buf_len(&s->queue) == 0;
     if (buf_len(&s->queue) + line.n + 1 > REQLOG_QUEUE_BYTES) {
         s->dropped++;
     } else {
         buf_add(&s->queue, line);
         buf_addc(&s->queue, '\n');
-        pthread_cond_signal(&s->work);
+        if (was_empty || buf_len(&s->queue) >= GATHER_BYTES) pthread_cond_signal(&s->work);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -218,12 +238,9 @@ uint64_t reqlog_sink_dropped(struct reqlog_sink *s)
 void reqlog_sink_free(struct reqlog_sink **sp, unsigned ms)
 {
     struct reqlog_sink *s = *sp;
-    struct timespec until;
-    uint64_t at = clock_mono_ns() + (uint64_t)ms * 1000000u;
+    struct timespec until = in_ms(ms);
     *sp = NULL;
     if (s == NULL) return;
-    until.tv_sec = (time_t)(at / 1000000000u);
-    until.tv_nsec = (long)(at % 1000000000u);
     pthread_mutex_lock(&s->lock);
     s->stop = true;
     pthread_cond_signal(&s->work);

@@ -48,11 +48,41 @@ static struct tm utc(uint64_t wall_ns)
     return t;
 }
 
+/* value as `digits` decimal digits, leading zeros and all */
+static void add_digits(struct buf *out, unsigned value, unsigned digits)
+{
+    char *p = buf_reserve(out, digits);
+    for (unsigned i = digits; i > 0; i--, value /= 10) p[i - 1] = (char)('0' + value % 10);
+    buf_commit(out, digits);
+}
+
+static void add_clock(struct buf *out, const struct tm *t)
+{
+    add_digits(out, (unsigned)t->tm_hour, 2);
+    buf_addc(out, ':');
+    add_digits(out, (unsigned)t->tm_min, 2);
+    buf_addc(out, ':');
+    add_digits(out, (unsigned)t->tm_sec, 2);
+}
+
+static void add_date(struct buf *out, unsigned year, unsigned month, unsigned day)
+{
+    add_digits(out, year, 4);
+    buf_addc(out, '-');
+    add_digits(out, month, 2);
+    buf_addc(out, '-');
+    add_digits(out, day, 2);
+}
+
 static void add_time(struct buf *out, uint64_t wall_ns)
 {
     struct tm t = utc(wall_ns);
-    buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min,
-             t.tm_sec, (unsigned)(wall_ns / 1000000u % 1000u));
+    add_date(out, (unsigned)t.tm_year + 1900, (unsigned)t.tm_mon + 1, (unsigned)t.tm_mday);
+    buf_addc(out, 'T');
+    add_clock(out, &t);
+    buf_addc(out, '.');
+    add_digits(out, (unsigned)(wall_ns / 1000000u % 1000u), 3);
+    buf_addc(out, 'Z');
 }
 
 static const char *dialect_word(uint8_t dialect)
@@ -64,36 +94,33 @@ static const char *dialect_word(uint8_t dialect)
     }
 }
 
-/* ,"name": — every field but the first begins with a comma */
-static void name(struct buf *out, const char *field)
-{
-    buf_addf(out, ",\"%s\":", field);
-}
+/* Every field but the first begins with a comma. Plain copies: printf would be most of a line's cost. */
+#define NAME(field) STR(",\"" field "\":")
 
-static void text(struct buf *out, const char *field, struct str value)
+static void text(struct buf *out, struct str name, struct str value)
 {
-    name(out, field);
+    buf_add(out, name);
     if (value.n == 0)
         buf_add(out, STR("null"));
     else
         buf_add_json_str(out, value);
 }
 
-static void number(struct buf *out, const char *field, int64_t value)
+static void number(struct buf *out, struct str name, int64_t value)
 {
-    name(out, field);
+    buf_add(out, name);
     buf_add_i64(out, value);
 }
 
-static void boolean(struct buf *out, const char *field, bool value)
+static void boolean(struct buf *out, struct str name, bool value)
 {
-    name(out, field);
-    buf_addz(out, value ? "true" : "false");
+    buf_add(out, name);
+    buf_add(out, value ? STR("true") : STR("false"));
 }
 
-static void number_if(struct buf *out, const char *field, bool known, int64_t value)
+static void number_if(struct buf *out, struct str name, bool known, int64_t value)
 {
-    name(out, field);
+    buf_add(out, name);
     if (known)
         buf_add_i64(out, value);
     else
@@ -122,11 +149,11 @@ static void add_usage(struct buf *out, const struct usage_record *r)
     const struct usage *u = &r->usage;
     bool estimated = (r->flags & RECORD_ESTIMATED) != 0;
     bool input = (u->known & USAGE_INPUT) || estimated, output = (u->known & USAGE_OUTPUT) || estimated;
-    number_if(out, "gen_ai.usage.input_tokens", input, usage_in_total(u));
-    number_if(out, "gen_ai.usage.cache_read.input_tokens", input, u->cache_read);
-    number_if(out, "gen_ai.usage.cache_creation.input_tokens", input, usage_cache_write(u));
-    number_if(out, "gen_ai.usage.output_tokens", output, u->out_total);
-    if (u->out_reasoning > 0) number(out, "gen_ai.usage.reasoning.output_tokens", u->out_reasoning);
+    number_if(out, NAME("gen_ai.usage.input_tokens"), input, usage_in_total(u));
+    number_if(out, NAME("gen_ai.usage.cache_read.input_tokens"), input, u->cache_read);
+    number_if(out, NAME("gen_ai.usage.cache_creation.input_tokens"), input, usage_cache_write(u));
+    number_if(out, NAME("gen_ai.usage.output_tokens"), output, u->out_total);
+    if (u->out_reasoning > 0) number(out, NAME("gen_ai.usage.reasoning.output_tokens"), u->out_reasoning);
 }
 
 static void add_attempts(struct buf *out, const struct usage_record *records, unsigned n)
@@ -140,16 +167,16 @@ static void add_attempts(struct buf *out, const struct usage_record *records, un
         first = false;
         add_target(out, r);
         buf_addc(out, '"');
-        number_if(out, "status", r->status != 0, r->status);
-        number(out, "ms", signed_of(r->duration_us / 1000));
+        number_if(out, NAME("status"), r->status != 0, r->status);
+        number(out, NAME("ms"), signed_of(r->duration_us / 1000));
         if (r->err != WEIR_OK)
-            text(out, "why", str_of(err_word((enum weir_err)r->err)));
+            text(out, NAME("why"), str_of(err_word((enum weir_err)r->err)));
         else if (r->outcome == OUTCOME_CANCELLED)
-            text(out, "why", STR("client_gone"));
+            text(out, NAME("why"), STR("client_gone"));
         else if (r->outcome == OUTCOME_WORKER_DIED)
-            text(out, "why", STR("worker_died"));
-        if (RECORD_TEXT(r->detail).n > 0) text(out, "detail", RECORD_TEXT(r->detail));
-        if (r->flags & RECORD_REUSED) boolean(out, "reused", true);
+            text(out, NAME("why"), STR("worker_died"));
+        if (RECORD_TEXT(r->detail).n > 0) text(out, NAME("detail"), RECORD_TEXT(r->detail));
+        if (r->flags & RECORD_REUSED) boolean(out, NAME("reused"), true);
         buf_addc(out, '}');
     }
     buf_addc(out, ']');
@@ -167,23 +194,26 @@ static void add_cost(struct buf *out, const struct usage_record *records, unsign
             basis = records[i].basis > basis ? records[i].basis : basis;
         date = records[i].price_date > date ? records[i].price_date : date;
     }
-    name(out, "cost_usd");
+    buf_add(out, NAME("cost_usd"));
     if (known && last_of(records, n)->kind != RECORD_REFUSED)
         price_format_number(cost, amount, sizeof amount);
     else
         snprintf(amount, sizeof amount, "%s", last_of(records, n)->kind == RECORD_REFUSED ? "0" : "null");
     buf_addz(out, amount);
-    text(out, "cost_basis", known ? str_of(price_basis_word((enum price_basis)basis)) : STR_NULL);
-    name(out, "price_date");
-    if (date != 0)
-        buf_addf(out, "\"%04u-%02u-%02u\"", date / 10000, date / 100 % 100, date % 100);
-    else
+    text(out, NAME("cost_basis"), known ? str_of(price_basis_word((enum price_basis)basis)) : STR_NULL);
+    buf_add(out, NAME("price_date"));
+    if (date == 0) {
         buf_add(out, STR("null"));
+        return;
+    }
+    buf_addc(out, '"');
+    add_date(out, date / 10000, date / 100 % 100, date % 100);
+    buf_addc(out, '"');
 }
 
 static void add_error(struct buf *out, const struct usage_record *r)
 {
-    name(out, "error");
+    buf_add(out, NAME("error"));
     if (r->err == WEIR_OK && r->outcome != OUTCOME_WORKER_DIED) {
         buf_add(out, STR("null"));
         return;
@@ -192,7 +222,7 @@ static void add_error(struct buf *out, const struct usage_record *r)
     const char *word = r->outcome == OUTCOME_WORKER_DIED ? "worker_died" : err_word((enum weir_err)r->err);
     buf_add(out, STR("{\"type\":"));
     buf_add_json_str(out, str_of(word));
-    text(out, "message", detail.n > 0 ? detail : str_of(err_row((enum weir_err)r->err)->text));
+    text(out, NAME("message"), detail.n > 0 ? detail : str_of(err_row((enum weir_err)r->err)->text));
     buf_addc(out, '}');
 }
 
@@ -203,36 +233,37 @@ void reqlog_json(const struct usage_record *records, unsigned n, struct buf *out
     bool bad = strcmp(outcome, "failed") == 0 || strcmp(outcome, "refused") == 0;
     buf_add(out, STR("{\"ts\":\""));
     add_time(out, r->request_wall_ns);
-    buf_addf(out, "\",\"level\":\"%s\",\"msg\":\"request\"", bad ? "warn" : "info");
-    text(out, "request_id", RECORD_TEXT(r->request_id));
-    text(out, "route", RECORD_TEXT(r->route));
-    text(out, "dialect", str_of(dialect_word(r->client_dialect)));
-    text(out, "path", RECORD_TEXT(r->path));
-    number_if(out, "status", r->client_status != 0, r->client_status);
-    text(out, "outcome", str_of(outcome));
-    boolean(out, "stream", (r->flags & RECORD_STREAM) != 0);
-    text(out, "gen_ai.operation.name", STR("chat"));
-    text(out, "gen_ai.provider.name", RECORD_TEXT(r->provider));
-    text(out, "gen_ai.request.model", RECORD_TEXT(r->asked_model));
-    text(out, "gen_ai.response.model", RECORD_TEXT(r->model));
+    buf_add(out,
+            bad ? STR("\",\"level\":\"warn\",\"msg\":\"request\"") : STR("\",\"level\":\"info\",\"msg\":\"request\""));
+    text(out, NAME("request_id"), RECORD_TEXT(r->request_id));
+    text(out, NAME("route"), RECORD_TEXT(r->route));
+    text(out, NAME("dialect"), str_of(dialect_word(r->client_dialect)));
+    text(out, NAME("path"), RECORD_TEXT(r->path));
+    number_if(out, NAME("status"), r->client_status != 0, r->client_status);
+    text(out, NAME("outcome"), str_of(outcome));
+    boolean(out, NAME("stream"), (r->flags & RECORD_STREAM) != 0);
+    text(out, NAME("gen_ai.operation.name"), STR("chat"));
+    text(out, NAME("gen_ai.provider.name"), RECORD_TEXT(r->provider));
+    text(out, NAME("gen_ai.request.model"), RECORD_TEXT(r->asked_model));
+    text(out, NAME("gen_ai.response.model"), RECORD_TEXT(r->model));
     add_usage(out, r);
     struct str finish = RECORD_TEXT(r->finish);
-    name(out, "gen_ai.response.finish_reasons");
+    buf_add(out, NAME("gen_ai.response.finish_reasons"));
     buf_addc(out, '[');
     if (finish.n > 0) buf_add_json_str(out, finish);
     buf_addc(out, ']');
-    number(out, "duration_ms", signed_of(r->request_us / 1000));
-    number_if(out, "ttft_ms", r->ttft_us > 0, signed_of(r->ttft_us / 1000));
-    number(out, "overhead_us", signed_of(r->overhead_us));
+    number(out, NAME("duration_ms"), signed_of(r->request_us / 1000));
+    number_if(out, NAME("ttft_ms"), r->ttft_us > 0, signed_of(r->ttft_us / 1000));
+    number(out, NAME("overhead_us"), signed_of(r->overhead_us));
     add_attempts(out, records, n);
     add_cost(out, records, n);
-    text(out, "key", RECORD_TEXT(r->key));
-    text(out, "key_hint", RECORD_TEXT(r->key_hint));
-    text(out, "session", RECORD_TEXT(r->session));
-    text(out, "client", RECORD_TEXT(r->client));
-    text(out, "loss", RECORD_TEXT(r->loss));
-    number(out, "bytes_in", signed_of(r->bytes_in));
-    number(out, "bytes_out", signed_of(r->bytes_out));
+    text(out, NAME("key"), RECORD_TEXT(r->key));
+    text(out, NAME("key_hint"), RECORD_TEXT(r->key_hint));
+    text(out, NAME("session"), RECORD_TEXT(r->session));
+    text(out, NAME("client"), RECORD_TEXT(r->client));
+    text(out, NAME("loss"), RECORD_TEXT(r->loss));
+    number(out, NAME("bytes_in"), signed_of(r->bytes_in));
+    number(out, NAME("bytes_out"), signed_of(r->bytes_out));
     add_error(out, r);
     buf_addc(out, '}');
 }
@@ -331,7 +362,8 @@ void reqlog_text(const struct usage_record *records, unsigned n, unsigned flags,
     bool bad = strcmp(outcome, "failed") == 0 || strcmp(outcome, "refused") == 0;
     if (flags & REQLOG_TIME) {
         struct tm t = utc(r->request_wall_ns);
-        buf_addf(out, "%02d:%02d:%02d ", t.tm_hour, t.tm_min, t.tm_sec);
+        add_clock(out, &t);
+        buf_addc(out, ' ');
     }
     buf_addf(out, "%-9s  ", dialect_word(r->client_dialect));
     for (size_t width = add_way(out, records, n, flags); width < WAY_COLUMNS; width++) buf_addc(out, ' ');

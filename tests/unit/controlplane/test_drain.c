@@ -264,7 +264,7 @@ static void control_plane_killed_at_random(void **state)
             if (!journal_add(&m[written % 2], &r)) fail_msg("ring full");
             if (i % 16 == 0) usleep((useconds_t)(mix(round + i) % 2500));
         }
-        usleep((useconds_t)(mix(round) % 8000));
+        usleep((useconds_t)(mix(round) % 150000)); /* from before its start to after its commits */
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
