@@ -47,6 +47,7 @@ struct tls {
     struct buf out;
 
     bool offered;   /* a session was offered */
+    bool is_conf12; /* met with the trust's conf12 */
     bool redial;    /* the trust has learnt something from the failure */
     bool full;      /* the server showed a certificate */
     bool is_ip;     /* host is an address: checked here, and not sent as SNI */
@@ -157,6 +158,7 @@ static bool needs_conf12(const struct tls_trust *t, const char *host)
 
 static void remember_conf12(struct tls_trust *t, const char *host)
 {
+    if (needs_conf12(t, host)) return;
     t->no_pss[t->no_pss_next++ % (sizeof t->no_pss / sizeof t->no_pss[0])] = hash_of(host);
 }
 
@@ -374,7 +376,7 @@ static void explain(struct tls *t, int e)
 
 static enum tls_state fail(struct tls *t, int e)
 {
-    if (e == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER && !tls_is_handshake_done(t) && !needs_conf12(t->trust, t->host) &&
+    if (e == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER && !tls_is_handshake_done(t) && !t->is_conf12 &&
         mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_2) {
         remember_conf12(t->trust, t->host);
         t->redial = true;
@@ -412,7 +414,8 @@ struct tls *tls_new(struct tls_trust *trust, struct str host, struct str ticket)
     mbedtls_ssl_init(&t->ssl);
     set_address(t, host);
     /* mbedTLS sends every host it is given as SNI, which RFC 6066 §3 forbids for addresses: those are checked in on_certificate(). */
-    if (mbedtls_ssl_setup(&t->ssl, needs_conf12(trust, t->host) ? &trust->conf12 : &trust->conf) != 0 ||
+    t->is_conf12 = needs_conf12(trust, t->host);
+    if (mbedtls_ssl_setup(&t->ssl, t->is_conf12 ? &trust->conf12 : &trust->conf) != 0 ||
         mbedtls_ssl_set_hostname(&t->ssl, t->is_ip ? NULL : t->host) != 0) {
         tls_free(&t);
         return NULL;
