@@ -342,6 +342,12 @@ static void on_done(struct store_batch *sb)
         submit_next(d);
 }
 
+/* At the very first start the supervisor makes the journals only after this process has said how many workers there are. */
+static bool lacks_journals(const struct drain *d)
+{
+    return d->conf.live != NULL && d->taps_n < atomic_load_explicit(&d->conf.live->workers, memory_order_acquire);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct drain *d = timer->data;
@@ -350,7 +356,7 @@ static void on_tick(uv_timer_t *timer)
         stop_if_done(d);
         return;
     }
-    if (now >= d->scan_at_ms) scan(d);
+    if (now >= d->scan_at_ms || lacks_journals(d)) scan(d);
     submit_next(d);
     uv_timer_start(timer, on_tick, d->conf.tick_ms > 0 ? d->conf.tick_ms : TICK_MS, 0);
 }

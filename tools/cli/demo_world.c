@@ -95,8 +95,8 @@ static bool write_config(struct demo_world *w, const struct demo_pace *pace, con
                      "  listen: [\"127.0.0.1:%u\"]\n"
                      "  admin: {http: \"127.0.0.1:%u\"}\n"
                      "providers:\n"
-                     "  fake-a: {type: anthropic, base_url: \"http://127.0.0.1:%u\", api_key: demo-key-of-fake-a}\n"
-                     "  fake-b: {type: openai, base_url: \"http://127.0.0.1:%u/v1\", api_key: demo-key-of-fake-b}\n"
+                     "  fake-a: {type: anthropic, base_url: \"http://127.0.0.1:%u\", api_key: \"${DEMO_KEY_A}\"}\n"
+                     "  fake-b: {type: openai, base_url: \"http://127.0.0.1:%u/v1\", api_key: \"${DEMO_KEY_B}\"}\n"
                      "models:\n"
                      "  fake-a/large: {price: {input: 2.50, output: 10.00}}   # USD per million tokens\n"
                      "  fake-b/large: {price: {input: 3.00, output: 15.00}}\n"
@@ -122,7 +122,7 @@ static int on_entry(const char *path, const struct stat *st, int type, struct FT
 /* ---- processes ---- */
 
 /* Starts a program that stands beside this one. It ends with the demo, and gets no Ctrl-C of its own: the demo ends it in order. */
-static pid_t start(const char *name, char *const argv[], int out_fd)
+static pid_t start(const char *name, char *const argv[], int out_fd, bool with_stderr)
 {
     char path[PATH_MAX];
     if (program_path(name, path, sizeof path) != 0) {
@@ -143,6 +143,7 @@ static pid_t start(const char *name, char *const argv[], int out_fd)
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     dup2(nothing, 0);
     dup2(out_fd, 1);
+    if (with_stderr) dup2(out_fd, 2);
     execv(path, argv);
     fprintf(stderr, "weir demo: cannot start %s: %s\n", path, strerror(errno));
     _exit(127);
@@ -214,7 +215,7 @@ static bool start_fakes(struct demo_world *w, const struct demo_pace *pace, unsi
                     head_ms,
                     NULL};
     if (pipe2(ends, O_CLOEXEC) != 0) return fail("pipe", strerror(errno));
-    w->fake = start("weir-fake", argv, ends[1]);
+    w->fake = start("weir-fake", argv, ends[1], false);
     close(ends[1]);
     bool ok = w->fake > 0 && read_ports(ends[0], &said, 2, ret_ports);
     close(ends[0]);
@@ -236,7 +237,9 @@ static bool start_weir(struct demo_world *w)
     char *argv[] = {"weir-dataplane", "--state", w->state, "--config", w->config, NULL};
     int log = open(w->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0) return fail(w->log, strerror(errno));
-    w->weir = start("weir-dataplane", argv, log);
+    setenv("DEMO_KEY_A", "demo-key-of-fake-a", 1);
+    setenv("DEMO_KEY_B", "demo-key-of-fake-b", 1);
+    w->weir = start("weir-dataplane", argv, log, true);
     close(log);
     uint64_t until_ms = clock_mono_ms() + START_MS;
     while (w->weir > 0 && clock_mono_ms() < until_ms && world_is_alive(w)) {
