@@ -6,6 +6,7 @@
  * Fails:    a text on standard error and exit 2.
  * Not here: the real start (dataplane/supervisor.c), YAML (controlplane/config). */
 #include "dataplane/worker.h"
+#include "proto/base/buf.h"
 #include "proto/base/clock.h"
 #include "proto/base/err.h"
 #include "proto/base/mem.h"
@@ -349,26 +350,46 @@ static void start(const char *dir)
 
 /* ---- commands ---- */
 
+static void add_text(struct buf *out, const char *name, const char *value)
+{
+    buf_addf(out, ",\"%s\":", name);
+    buf_add_json_str(out, str_of(value));
+}
+
+static void print_record(const struct usage_record *u)
+{
+    struct buf out = {0};
+    buf_addf(&out,
+             "{\"kind\":%u,\"outcome\":%u,\"attempt\":%u,\"status\":%u,\"client_status\":%u,\"flags\":%u,\"basis\":%u",
+             u->kind, u->outcome, u->attempt, u->status, u->client_status, u->flags, u->basis);
+    buf_addf(&out, ",\"in\":%lld,\"out\":%lld,\"cost\":%lld,\"bytes_out\":%llu", (long long)usage_in_total(&u->usage),
+             (long long)u->usage.out_total, (long long)u->cost_nanousd, (unsigned long long)u->bytes_out);
+    buf_addf(&out, ",\"ttft_us\":%llu,\"overhead_us\":%llu,\"request_us\":%llu", (unsigned long long)u->ttft_us,
+             (unsigned long long)u->overhead_us, (unsigned long long)u->request_us);
+    add_text(&out, "err", err_word((enum weir_err)u->err));
+    add_text(&out, "route", u->route);
+    add_text(&out, "provider", u->provider);
+    add_text(&out, "model", u->model);
+    add_text(&out, "id", u->request_id);
+    add_text(&out, "finish", u->finish);
+    add_text(&out, "session", u->session);
+    add_text(&out, "client", u->client);
+    add_text(&out, "key", u->key);
+    add_text(&out, "loss", u->loss);
+    add_text(&out, "detail", u->detail);
+    printf("%.*s}\n", STR_FMT(buf_view(&out)));
+    buf_fini(&out);
+}
+
 static void print_records(void)
 {
     struct usage_record u;
     uint64_t head = journal_head(rig.journal.j);
-    for (; rig.seen < head; rig.seen++) {
-        if (!journal_read(rig.journal.j, rig.seen, &u)) {
+    for (; rig.seen < head; rig.seen++)
+        if (journal_read(rig.journal.j, rig.seen, &u))
+            print_record(&u);
+        else
             printf("{\"torn\":%llu}\n", (unsigned long long)rig.seen);
-            continue;
-        }
-        printf(
-            "{\"kind\":%u,\"outcome\":%u,\"attempt\":%u,\"err\":\"%s\",\"status\":%u,\"client_status\":%u,\"flags\":%u,"
-            "\"route\":\"%s\",\"provider\":\"%s\",\"model\":\"%s\",\"in\":%lld,\"out\":%lld,\"cost\":%lld,\"basis\":%u,"
-            "\"bytes_out\":%llu,\"ttft_us\":%llu,\"overhead_us\":%llu,\"request_us\":%llu,\"id\":\"%s\",\"finish\":\"%"
-            "s\","
-            "\"detail\":\"%s\"}\n",
-            u.kind, u.outcome, u.attempt, err_word((enum weir_err)u.err), u.status, u.client_status, u.flags, u.route,
-            u.provider, u.model, (long long)usage_in_total(&u.usage), (long long)u.usage.out_total,
-            (long long)u.cost_nanousd, u.basis, (unsigned long long)u.bytes_out, (unsigned long long)u.ttft_us,
-            (unsigned long long)u.overhead_us, (unsigned long long)u.request_us, u.request_id, u.finish, u.detail);
-    }
 }
 
 static void print_gauges(void)
