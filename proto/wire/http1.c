@@ -24,9 +24,13 @@ enum {
 enum phase { PHASE_LINE, PHASE_FIELDS, PHASE_BODY, PHASE_DONE, PHASE_BAD };
 enum { PENDING_HEAD = 1, PENDING_BODY = 2, PENDING_END = 4, PENDING_INTERIM = 8 };
 
+static enum weir_err read_line(struct http1 *h, const char **ret_text);
+
 static enum http1_event fail(struct http1 *h, enum weir_err e, const char *text)
 {
     if (h->phase == PHASE_BAD) return HTTP1_BAD;
+    const char *unused;
+    if (h->phase == PHASE_FIELDS) read_line(h, &unused); /* the bytes may have moved since the line was read */
     h->phase = PHASE_BAD;
     h->err = h->role == HTTP1_REQUEST ? e : WEIR_UP_PROTOCOL;
     h->err_text = text;
@@ -320,6 +324,7 @@ static void run(struct http1 *h, struct str *in)
         part = str_slice(part, 0, h->limits.head_bytes - h->head_raw);
     }
     h->poke = false;
+    if (part.p == NULL) part = STR(""); /* llhttp marks an open span by its address: NULL would close it unreported */
     h->span_from = part.p;
     llhttp_errno_t e = llhttp_execute(&h->parser, part.p, part.n);
     size_t taken = part.n;
