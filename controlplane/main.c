@@ -254,18 +254,20 @@ static void on_recovered(void *core, unsigned worker, unsigned estimates)
 
 /* ---- init, in order ---- */
 
+/* Absolute, but its links stay: a mounted ConfigMap changes by the swap of a link on the way to the file. */
 static bool find_config(struct core *c, const char *given, struct buf *refusal)
 {
     const char *path = given != NULL ? given : access("weir.yaml", F_OK) == 0 ? "weir.yaml" : NULL;
+    char here[sizeof c->config_path] = "";
     if (path == NULL) return true;
-    char *full = realpath(path, NULL);
-    bool ok = full != NULL && strlen(full) < sizeof c->config_path;
-    if (ok)
-        memcpy(c->config_path, full, strlen(full) + 1);
-    else
+    if (path[0] != '/' && getcwd(here, sizeof here) == NULL) {
         buf_addf(refusal, "weir: cannot read %s: %s\n", path, strerror(errno));
-    free(full);
-    return ok;
+        return false;
+    }
+    int n = snprintf(c->config_path, sizeof c->config_path, "%s%s%s", here, path[0] != '/' ? "/" : "", path);
+    if (n < (int)sizeof c->config_path) return true;
+    buf_addf(refusal, "weir: the path %s is too long\n", path);
+    return false;
 }
 
 /* Where the ledger is. A control plane that comes back over a broken file finds a moved ledger by the note that it left. */
