@@ -1,7 +1,7 @@
 // node main.mjs direct|gateway BASE PREFIX…   Each prefix is a provider behind the gateway ("oa", "an"), whose models are PREFIX-large,
 // PREFIX-status-429 …; direct: BASE is the fake itself, "openai" or "anthropic" the clients that can speak to it.
 import { adapters } from './adapters.mjs';
-import { checkError, checks, errorClasses, keyErrorClasses } from './checks.mjs';
+import { checkError, checks, classesOf } from './checks.mjs';
 
 const [mode, base, ...prefixes] = process.argv.slice(2);
 const only = process.env.ONLY ?? '';
@@ -29,9 +29,10 @@ for (const make of adapters) {
   for (const prefix of prefixes) {
     if (mode === 'direct' && prefix !== client.dialect) continue;
     const model = name => (mode === 'direct' ? name : `${prefix}-${name}`);
+    const sameDialect = prefix === client.dialect || { oa: 'openai', an: 'anthropic' }[prefix] === client.dialect;
     const title = `${client.name} -> ${mode === 'direct' ? 'fake' : prefix}`;
     for (const [name, check] of Object.entries(checks)) await run(`${title}: ${name}`, () => check(client, model));
-    for (const [status, name] of Object.entries({ ...errorClasses, ...keyErrorClasses[mode] }))
+    for (const [status, name] of Object.entries(classesOf(mode, sameDialect)))
       for (const stream of [false, true])
         await run(`${title}: ${status}${stream ? ', streaming' : ''} is ${name}`, () => checkError(client, model(`status-${status}`), name, stream));
     await run(`${title}: an unknown model is NotFoundError`, () => checkError(client, model('missing'), 'NotFoundError', false));
