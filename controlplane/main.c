@@ -305,8 +305,18 @@ static bool open_store(struct core *c, struct buf *refusal)
     struct store_conf conf = {0};
     ledger_place(c, &conf.ledger);
     c->store = store_open(c->loop, &conf, &why);
-    if (c->store == NULL) buf_addf(refusal, "weir: cannot open the ledger in %s: %s\n", conf.ledger.dir, why);
-    return c->store != NULL;
+    if (c->store == NULL) {
+        buf_addf(refusal, "weir: cannot open the ledger in %s: %s\n", conf.ledger.dir, why);
+        return false;
+    }
+    struct store_state state;
+    store_state(c->store, &state);
+    if (state.corrupt)
+        fprintf(stderr, "weir: the ledger is damaged (%s); it is kept as %s, and a new one begins\n", state.error,
+                state.corrupt_name);
+    else if (!state.open)
+        fprintf(stderr, "weir: the ledger cannot be written now (%s); calls wait in the journals\n", state.error);
+    return true;
 }
 
 /* Names are looked up before the first call can come; a slow resolver delays the start by less than a second. */

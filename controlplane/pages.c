@@ -123,6 +123,7 @@ static void add_ledger(struct core *c, struct buf *out)
     store_state(c->store, &st);
     single(out, "weir_store_used_bytes", "gauge", "bytes of the ledger in use", st.ledger.used_bytes);
     single(out, "weir_store_full", "gauge", "1: no room on the disk, calls wait in the journals", st.full);
+    single(out, "weir_store_corrupt", "gauge", "1: a damaged ledger was set aside", st.corrupt);
     if (c->sink != NULL)
         single(out, "weir_log_records_dropped_total", "counter", "request lines that the sink did not take",
                reqlog_sink_dropped(c->sink));
