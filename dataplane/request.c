@@ -120,7 +120,7 @@ static void begin_attempt(struct request *r)
 
 static const struct step *step_encode(struct request *r)
 {
-    struct buf *body = &r->keep.target, *head = &r->keep.head;
+    struct buf *body = &r->keep.target, *head = &r->keep.ask;
     struct str why = STR_NULL;
     begin_attempt(r);
     buf_clear(body);
@@ -169,7 +169,7 @@ static const struct step *step_connect(struct request *r)
 static const struct step *step_send(struct request *r)
 {
     if (!meter_open_slot(r)) return request_fail(r, WEIR_ACCOUNTING_FULL, STR_NULL);
-    struct str piece[] = {buf_view(&r->keep.head), buf_view(&r->keep.target)};
+    struct str piece[] = {buf_view(&r->keep.ask), buf_view(&r->keep.target)};
     uint64_t now = uv_now(&r->w->loop);
     upstream_send(r->up, piece, 2);
     r->sent = true;
@@ -466,6 +466,7 @@ static void request_close(struct request *r)
     arena_reset(&r->keep.arena);
     http1_reset(&r->keep.in);
     reuse(&r->keep.body);
+    reuse(&r->keep.ask);
     reuse(&r->keep.target);
     reuse(&r->keep.held);
     reuse(&r->keep.out);
@@ -480,6 +481,7 @@ void request_free_bufs(void *o)
     http1_fini(&k->in);
     arena_fini(&k->arena);
     buf_fini(&k->body);
+    buf_fini(&k->ask);
     buf_fini(&k->target);
     buf_fini(&k->held);
     buf_fini(&k->out);

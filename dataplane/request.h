@@ -48,11 +48,13 @@ enum answer_stage {
 struct request_keep {
     struct http1 in;
     struct arena arena;
-    struct buf body;   /* the client's, whole: a later target gets it again */
-    struct buf target; /* what the attempt sends: head and body */
+    struct buf body; /* the client's, whole: a later target gets it again */
+    struct buf
+        ask; /* head of what the attempt sends; never in one buf with bytes for the client: it holds the credential */
+    struct buf target; /* its body */
     struct buf held;   /* answer bytes that the client has not been given: before the commit point; unary */
     struct buf out;    /* client bytes being made */
-    struct buf head;   /* head being made */
+    struct buf head;   /* of the answer to the client */
 };
 
 /* An error answer of a provider that may be passed on as it is. */

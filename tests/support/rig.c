@@ -117,7 +117,11 @@ static void do_provider(char **w)
         .auth = anthropic ? SNAP_AUTH_X_API_KEY : SNAP_AUTH_BEARER,
         .secret = snap_add_secret(rig.b, &s, str_of(w[7])),
     };
-    if (w[8] != NULL) p.ca_pem = text(file_text(w[8]));
+    if (w[8] != NULL) {
+        char *pem = file_text(w[8]);
+        p.ca_pem = text(pem);
+        free(pem);
+    }
     snprintf(rig.provider_name[rig.providers], NAME_PROVIDER, "%s", w[1]);
     rig.providers++;
     snap_add_provider(rig.b, &p);
