@@ -1,11 +1,9 @@
 #include "controlplane/prober.h"
 
+#include "controlplane/dial.h"
 #include "proto/base/clock.h"
 #include "proto/base/mem.h"
-#include "proto/wire/tls.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +19,10 @@ struct subject {
 };
 
 struct probe {
-    struct prober *prober; /* NULL: nobody waits for the verdict */
+    struct prober *prober;
     uint16_t id;
-    uv_tcp_t tcp;
-    uv_timer_t deadline;
-    uv_connect_t connect;
-    uv_write_t write;
-    struct tls *tls;
-    struct buf plain, sending;
-    unsigned open_handles;
-    bool closing;
+    struct dial *dial;
     uint64_t started_ms;
-    char read_buffer[16384];
 };
 
 /* A parsed bundle takes 4 ms and 0.4 MB: made at the first TLS probe that needs it, shared by all that have the same text. */
@@ -74,79 +64,32 @@ static void judge(struct prober *pr, uint16_t id, enum weir_err err, const char 
     pr->on_verdict(pr->context, id, &s->verdict);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void forget_probe(struct prober *pr, uint16_t id)
 {
-    struct probe *p = handle->data;
-    if (--p->open_handles > 0) return;
-    tls_free(&p->tls);
-    buf_fini(&p->plain);
-    buf_fini(&p->sending);
+    struct probe *p = pr->under_way[id];
+    if (p == NULL) return;
+    pr->under_way[id] = NULL;
+    dial_close(&p->dial);
     free(p);
-}
-
-static void probe_end(struct probe *p, enum weir_err err, const char *why)
-{
-    if (p->closing) return;
-    p->closing = true;
-    struct prober *pr = p->prober;
-    p->prober = NULL;
-    uv_close((uv_handle_t *)&p->tcp, on_handle_closed);
-    uv_close((uv_handle_t *)&p->deadline, on_handle_closed);
-    if (pr == NULL) return;
-    pr->under_way[p->id] = NULL;
-    pr->subjects[p->id].probing = false;
-    judge(pr, p->id, err, why, (uint32_t)(clock_mono_ms() - p->started_ms));
 }
 
 /* ---- one probe: connect, handshake, leave ---- */
 
-static void on_deadline(uv_timer_t *timer)
+static void on_end(void *context, enum weir_err err, const char *why)
 {
-    probe_end(timer->data, WEIR_UP_TIMEOUT_CONNECT, "no connection within 5 s");
+    struct probe *p = context;
+    struct prober *pr = p->prober;
+    uint16_t id = p->id;
+    uint32_t took_ms = (uint32_t)(clock_mono_ms() - p->started_ms);
+    if (err != WEIR_OK) p->dial = NULL; /* it ended by itself */
+    forget_probe(pr, id);
+    pr->subjects[id].probing = false;
+    judge(pr, id, err, why, took_ms);
 }
 
-static void on_written(uv_write_t *req, int status)
+static void on_open(void *context)
 {
-    if (status < 0 && status != UV_ECANCELED) probe_end(req->data, WEIR_UP_CONNECT, uv_strerror(status));
-}
-
-/* The handshake is a strict exchange of flights: a new flight is written only after the peer answered the last one. */
-static void flush_tls(struct probe *p)
-{
-    struct buf *out = tls_out(p->tls);
-    if (buf_len(out) == 0 || p->closing) return;
-    buf_clear(&p->sending);
-    buf_add(&p->sending, buf_view(out));
-    buf_consume(out, buf_len(out));
-    uv_buf_t bytes = uv_buf_init(p->sending.p, (unsigned)buf_len(&p->sending));
-    p->write.data = p;
-    if (uv_write(&p->write, (uv_stream_t *)&p->tcp, &bytes, 1, on_written) != 0)
-        probe_end(p, WEIR_UP_CONNECT, "write failed");
-}
-
-static void after_tls(struct probe *p, enum tls_state state)
-{
-    flush_tls(p);
-    if (p->closing) return;
-    if (state == TLS_READY) probe_end(p, WEIR_OK, "");
-    if (state == TLS_BAD) probe_end(p, WEIR_UP_TLS, tls_reason(p->tls));
-    if (state == TLS_CLOSED) probe_end(p, WEIR_UP_TLS, "closed during the handshake");
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-    (void)suggested;
-    struct probe *p = handle->data;
-    *buf = uv_buf_init(p->read_buffer, sizeof p->read_buffer);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    struct probe *p = stream->data;
-    if (n < 0)
-        probe_end(p, WEIR_UP_TLS, "closed during the handshake");
-    else
-        after_tls(p, tls_feed(p->tls, (struct str){buf->base, (size_t)n}, &p->plain));
+    on_end(context, WEIR_OK, "");
 }
 
 static struct tls_trust *trust_of(struct prober *pr, uint16_t id, const char **ret_why)
@@ -165,84 +108,33 @@ static struct tls_trust *trust_of(struct prober *pr, uint16_t id, const char **r
     return NULL;
 }
 
-static void on_connected(uv_connect_t *req, int status)
-{
-    struct probe *p = req->data;
-    if (p->closing) return;
-    if (status < 0) {
-        probe_end(p, WEIR_UP_CONNECT, uv_strerror(status));
-        return;
-    }
-    struct subject *s = &p->prober->subjects[p->id];
-    if (!s->tls) {
-        probe_end(p, WEIR_OK, "");
-        return;
-    }
-    const char *why = "";
-    struct tls_trust *trust = trust_of(p->prober, p->id, &why);
-    if (trust == NULL) {
-        probe_end(p, WEIR_UP_TLS, why);
-        return;
-    }
-    p->tls = tls_new(trust, str_of(s->host), STR_NULL);
-    uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
-    after_tls(p, tls_start(p->tls));
-}
-
-static socklen_t socket_address(const struct tick_address *a, uint16_t port, struct sockaddr_storage *ret_at)
-{
-    memset(ret_at, 0, sizeof *ret_at);
-    if (a->family == 4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)ret_at;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(port);
-        memcpy(&in->sin_addr, a->ip, 4);
-        return sizeof *in;
-    }
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret_at;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(port);
-    memcpy(&in6->sin6_addr, a->ip, 16);
-    return sizeof *in6;
-}
-
 static void start_probe(struct prober *pr, uint16_t id)
 {
     struct subject *s = &pr->subjects[id];
     struct tick_provider row;
-    struct sockaddr_storage at;
     resolver_row(pr->resolver, id, &row);
     if (row.n == 0) {
         if (row.dns == TICK_DNS_NONE) return; /* the first look-up is still under way */
         judge(pr, id, row.dns == TICK_DNS_BLOCKED ? WEIR_UP_BLOCKED : WEIR_UP_DNS, resolver_error(pr->resolver, id), 0);
         return;
     }
+    static const struct dial_events events = {.on_open = on_open, .on_end = on_end};
+    const struct tick_address *a = &row.address[s->failures % row.n]; /* another address after each failure */
+    struct dial_to to = {.family = a->family, .port = s->port, .host = str_of(s->host), .open_ms = PROBER_DEADLINE_MS};
+    const char *why = "";
+    memcpy(to.ip, a->ip, sizeof to.ip);
+    if (s->tls && (to.trust = trust_of(pr, id, &why)) == NULL) {
+        judge(pr, id, WEIR_UP_TLS, why, 0);
+        return;
+    }
     struct probe *p = xcalloc(1, sizeof *p);
-    p->prober = pr;
-    p->id = id;
-    p->started_ms = clock_mono_ms();
-    p->tcp.data = p->deadline.data = p->connect.data = p;
-    uv_tcp_init(pr->loop, &p->tcp);
-    uv_timer_init(pr->loop, &p->deadline);
-    p->open_handles = 2;
+    *p = (struct probe){.prober = pr, .id = id, .started_ms = clock_mono_ms()};
     s->probing = true;
     pr->under_way[id] = p;
-    uv_timer_start(&p->deadline, on_deadline, PROBER_DEADLINE_MS, 0);
-    (void)socket_address(&row.address[s->failures % row.n], s->port, &at); /* another address after each failure */
-    int rc = uv_tcp_connect(&p->connect, &p->tcp, (const struct sockaddr *)&at, on_connected);
-    if (rc != 0) probe_end(p, WEIR_UP_CONNECT, uv_strerror(rc));
+    p->dial = dial_open(pr->loop, &to, &events, p);
 }
 
 /* ---- subjects ---- */
-
-static void forget_probe(struct prober *pr, uint16_t id)
-{
-    struct probe *p = pr->under_way[id];
-    if (p == NULL) return;
-    pr->under_way[id] = NULL;
-    p->prober = NULL;
-    probe_end(p, WEIR_OK, "");
-}
 
 static void forget_bundles(struct prober *pr)
 {
