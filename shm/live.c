@@ -2,6 +2,8 @@
  * ordered such that the state in between errs towards refusing: money too high, a circuit still open, a probe that runs out. */
 #include "shm/live.h"
 
+#include <string.h>
+
 int live_create(struct segment *ret_seg, const char **ret_why)
 {
     int fd = segment_create("weir-live", SHM_LIVE, sizeof(struct live), ret_seg, ret_why);
@@ -214,18 +216,36 @@ bool live_budget_hold(struct live_budget *c, unsigned w, int64_t nanousd)
 void live_budget_settle(struct live_budget *c, unsigned w, int64_t held_nanousd, int64_t actual_nanousd)
 {
     if (w >= SHM_WORKERS) return;
-    atomic_fetch_add(&c->share[w].settled_nanousd, actual_nanousd);
+    if (actual_nanousd >= 0) atomic_fetch_add(&c->share[w].settled_nanousd, actual_nanousd);
     atomic_fetch_add(&c->committed_nanousd, actual_nanousd - held_nanousd);
+    if (actual_nanousd < 0)
+        atomic_fetch_add(&c->share[w].settled_nanousd, actual_nanousd); /* a credit lowers the share */
     atomic_fetch_sub(&c->share[w].held_nanousd, held_nanousd);
+}
+
+struct shares { /* one look at all rows; held before settled, which a call passes in the other order */
+    int64_t held[SHM_WORKERS], settled[SHM_WORKERS];
+};
+
+static void shares_read(struct live_budget *c, unsigned workers, struct shares *ret_s)
+{
+    for (unsigned w = 0; w < workers; w++) {
+        ret_s->held[w] = money(&c->share[w].held_nanousd);
+        ret_s->settled[w] = money(&c->share[w].settled_nanousd);
+    }
 }
 
 int64_t live_budget_repair(struct live_budget *c, unsigned workers)
 {
-    int64_t seen = money(&c->committed_nanousd);
-    int64_t truth = money(&c->base_nanousd);
+    struct shares first = {0}, second = {0};
+    int64_t seen = money(&c->committed_nanousd), truth = money(&c->base_nanousd);
 
-    for (unsigned w = 0; w < workers && w < SHM_WORKERS; w++)
-        truth += money(&c->share[w].held_nanousd) + money(&c->share[w].settled_nanousd);
+    if (workers > SHM_WORKERS) workers = SHM_WORKERS;
+    shares_read(c, workers, &first);
+    shares_read(c, workers, &second);
+    if (memcmp(&first, &second, sizeof first) != 0) return 0; /* calls moved while we looked: next time */
+    for (unsigned w = 0; w < workers; w++) truth += first.held[w] + first.settled[w];
+
     /* A call under way between its two stores looks like drift for nanoseconds: only what two repairs found alike is drift. */
     int64_t drift = seen - truth;
     bool again = money(&c->drift_seen_nanousd) == drift && money(&c->committed_seen_nanousd) == seen;
