@@ -148,6 +148,22 @@ bool env_is_typed_in(struct str raw)
 
 static char **taken; /* NULL until env_take(); ends with NULL */
 
+/* Stays where libraries and children look for it: what no provider's key is kept in. Any other variable may be one that a ${VAR} names. */
+static bool is_harmless(const char *entry)
+{
+    static const char *const names[] = {"PATH",        "HOME",         "USER",          "LOGNAME",     "SHELL",
+                                        "PWD",         "TZ",           "TZDIR",         "LANG",        "TERM",
+                                        "TMPDIR",      "HOSTNAME",     "NO_COLOR",      "FORCE_COLOR", "RES_OPTIONS",
+                                        "LOCALDOMAIN", "SSL_CERT_DIR", "SSL_CERT_FILE", "WEIR_STATE",  "NOTIFY_SOCKET"};
+    struct str rest = str_of(entry);
+    struct str name = str_split(&rest, '=');
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (str_is(name, names[i])) return true;
+    return str_starts(name, STR("LC_")) || str_starts(name, STR("XDG_")) || str_starts(name, STR("LD_")) ||
+           str_ends(name, STR("SAN_OPTIONS"));
+}
+
 void env_take(void)
 {
     size_t n = 0;
@@ -156,14 +172,8 @@ void env_take(void)
     while (environ != NULL && environ[n] != NULL) n++;
     taken = xcalloc(n + 1, sizeof *taken);
     for (size_t i = 0; i < n; i++) {
-        size_t bytes = strlen(environ[i]);
-
-        taken[i] = xmalloc(bytes + 1);
-        memcpy(taken[i], environ[i], bytes + 1);
-        /* Only what may be a secret leaves the environment: PATH, HOME and TZ go on to work for libraries and children. */
-        if (strstr(environ[i], "KEY") != NULL || strstr(environ[i], "TOKEN") != NULL ||
-            strstr(environ[i], "SECRET") != NULL || strstr(environ[i], "PASS") != NULL)
-            explicit_bzero(environ[i], bytes);
+        taken[i] = xstrdup(environ[i]);
+        if (!is_harmless(environ[i])) explicit_bzero(environ[i], strlen(environ[i]));
     }
 }
 

@@ -196,3 +196,26 @@ def test_a_provider_that_leaves_finishes_its_streams(two):
         wait_for_target(weir, "fake-b")
         c.read_body(answer)
         assert client.is_whole(answer)
+
+
+def test_a_key_from_the_environment_is_seen_by_nobody_and_outlives_a_reload(start_fakes, start_weir):
+    """Whatever the variable is called."""
+    fakes = start_fakes("fake-a")
+    config = configuration({"fake-a": ("openai", fakes["fake-a"])})
+    config["providers"]["fake-a"]["api_key"] = "${VENDOR_LOGIN:?set it}"
+    weir = start_weir(config, env={"VENDOR_LOGIN": CANARY})
+
+    def sent():
+        assert client.is_whole(weir.openai())
+        return [h for h in fakes["fake-a"].calls(last=1)[0]["headers"] if h[0].lower() == "authorization"]
+
+    first = sent()
+    assert first
+    config["server"] = {"max_body": "2MiB"}
+    weir.configure(config)
+    assert "server.max_body" in weir.cli("reload").stdout
+    before = weir.kill("controlplane")
+    processes.wait_until(lambda: weir.pids()["controlplane"] not in (None, before) and weir.is_ready(), 5, "another control plane")
+    assert sent() == first
+    assert CANARY not in weir.cli("config", "show", weir.config_path).stdout
+    weir.check()
