@@ -194,6 +194,7 @@ bool reload_again(struct core *c, struct buf *lines)
         if (problems.warnings > 0) problems_write_text(&problems, lines);
     } else {
         refuse(c, &why, lines);
+        config_watch_problems(c->watch, &problems);
         candidate_free(&n);
     }
     problems_fini(&problems);

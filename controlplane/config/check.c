@@ -111,10 +111,12 @@ static bool read_named_file(struct checker *k, const struct section_at *at, cons
         buf_addz(&why, "is empty");
         is_read = false;
     }
-    if (is_read)
+    if (is_read) {
         *ret_text = arena_copy(k->arena, trimmed);
-    else
+    } else {
         refuse(k, bind_place(at, key), STR_NULL, "the file %.*s %.*s", STR_FMT(path), STR_FMT(buf_view(&why)));
+        problem_file(k->problems, path);
+    }
     if (text.p != NULL) explicit_bzero(text.p, text.cap);
     buf_fini(&text);
     buf_fini(&why);

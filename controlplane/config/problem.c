@@ -89,6 +89,11 @@ void problem_warning(struct problems *p, struct place at, struct str hint, const
     va_end(args);
 }
 
+void problem_file(struct problems *p, struct str path)
+{
+    if (p->files_n < PROBLEM_FILES) p->file[p->files_n++] = arena_copy(&p->arena, path);
+}
+
 void problem_hide_line(struct problems *p)
 {
     if (p->n > 0) p->kept[p->n - 1].hide_line = true;

@@ -9,7 +9,7 @@
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
 
-enum { PROBLEMS_KEPT = 20 };
+enum { PROBLEMS_KEPT = 20, PROBLEM_FILES = 16 };
 
 struct place { /* of the first character; both from 1, columns in characters. line 0: the file as a whole */
     uint32_t line, column, width;
@@ -31,7 +31,9 @@ struct problems {
     struct str source;
     struct problem kept[2 * PROBLEMS_KEPT];
     unsigned n;
-    unsigned errors, warnings; /* all of them, kept or not */
+    unsigned errors, warnings;      /* all of them, kept or not */
+    struct str file[PROBLEM_FILES]; /* files beside the configuration that could not be used: worth watching */
+    unsigned files_n;
 };
 
 void problems_init(struct problems *p, struct str name);
@@ -42,6 +44,7 @@ void problem_error(struct problems *p, struct place at, struct str hint, const c
     __attribute__((format(printf, 4, 5)));
 void problem_warning(struct problems *p, struct place at, struct str hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+void problem_file(struct problems *p, struct str path);
 void problem_hide_line(struct problems *p); /* of the problem added last */
 
 /* In the order of the file, errors and warnings mixed. json: one object. github: workflow commands, one a line. */

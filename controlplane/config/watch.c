@@ -213,6 +213,16 @@ void config_watch_set(struct config_watch *w, const struct config *c)
     files_free(old, old_n);
 }
 
+void config_watch_problems(struct config_watch *w, const struct problems *p)
+{
+    for (unsigned i = 0; i < p->files_n; i++) {
+        bool is_there = false;
+
+        for (size_t j = 0; j < w->files_n; j++) is_there = is_there || str_is(p->file[i], w->files[j].path);
+        if (!is_there) watch_file(w, p->file[i].p);
+    }
+}
+
 void config_watch_stop(struct config_watch **w)
 {
     struct config_watch *watch = *w;

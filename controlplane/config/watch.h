@@ -17,4 +17,6 @@ struct config_watch *config_watch_start(uv_loop_t *loop, void (*changed)(void *t
 /* Watches the file this configuration came from and those named in it. A file that was watched before keeps its stamp: what changed
  * it while it was read is still to be told. */
 void config_watch_set(struct config_watch *w, const struct config *c);
+/* After a configuration that was refused: the files that were wrong in it are watched too, until the next config_watch_set(). */
+void config_watch_problems(struct config_watch *w, const struct problems *p);
 void config_watch_stop(struct config_watch **w); /* closes its handles; the memory dies in the last close callback */

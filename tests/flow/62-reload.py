@@ -118,6 +118,23 @@ def test_a_key_file_is_read_again(start_fakes, start_weir, tmp_path):
     weir.check()
 
 
+def test_a_key_file_that_comes_later(start_fakes, start_weir, tmp_path):
+    fakes = start_fakes("fake-a", "fake-b")
+    kinds = {name: ("openai", fakes[name]) for name in ("fake-a", "fake-b")}
+    route = {"chat": {"targets": [{"model": "fake-a/large"}]}}
+    weir = start_weir(configuration(kinds, routes=route))
+    config = configuration(kinds, routes={"chat": {"targets": [{"model": "fake-b/large"}]}})
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    del config["providers"]["fake-b"]["api_key"]
+    config["providers"]["fake-b"]["api_key_file"] = str(folder / "key")
+    weir.configure(config)
+    assert "No such file" in weir.cli("reload", expect=1).stderr
+    assert target_of(weir) == "fake-a"
+    (folder / "key").write_text(CANARY + "\n")
+    wait_for_target(weir, "fake-b")
+
+
 def test_a_data_link_that_swaps(start_fakes, start_weir, tmp_path):
     """Kubernetes: weir.yaml -> ..data/weir.yaml, and an update swaps ..data."""
     fakes = start_fakes("fake-a", "fake-b")
