@@ -78,32 +78,22 @@ int ledger_write_counters(struct ledger *l, MDB_txn *txn, struct ledger_counters
     return mdb_put(txn, l->dbi[T_META], &key, &value, 0);
 }
 
-/* Tables and counters; `create` makes them. Counts the incarnation unless the disk is full. */
+/* Tables and counters; `create` makes them. The incarnation goes out with the first commit: a start waits for no disk. */
 static int open_tables(struct ledger *l, bool create)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(l->env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(l->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+    if (rc != 0) return rc;
     for (unsigned i = 0; rc == 0 && i < TABLES; i++)
         rc = mdb_dbi_open(txn, ledger_table_names[i], create ? MDB_CREATE : 0, &l->dbi[i]);
-    if (rc == 0 && !create) rc = read_counters(l, txn);
-    if (rc == MDB_NOTFOUND) rc = MDB_CORRUPTED;
-    if (rc != 0) {
-        mdb_txn_abort(txn);
-        return rc;
+    if (rc == 0) rc = create ? ledger_write_counters(l, txn, &l->counters) : read_counters(l, txn);
+    if (rc == 0) {
+        l->counters.incarnation += !create;
+        ledger_count_stat(l, txn);
+        return mdb_txn_commit(txn);
     }
-    l->counters.incarnation += !create;
-    rc = ledger_write_counters(l, txn, &l->counters);
-    ledger_count_stat(l, txn);
-    if (rc != 0)
-        mdb_txn_abort(txn);
-    else
-        rc = mdb_txn_commit(txn);
-    if (create || !is_full(rc)) return rc;
-    /* Full: the count stays in memory and goes out with the first commit that succeeds. The handles died with the transaction. */
-    rc = mdb_txn_begin(l->env, NULL, MDB_RDONLY, &txn);
-    for (unsigned i = 0; rc == 0 && i < TABLES; i++) rc = mdb_dbi_open(txn, ledger_table_names[i], 0, &l->dbi[i]);
-    if (rc == 0) rc = mdb_txn_commit(txn);
-    return rc;
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
 }
 
 static int open_env(struct ledger *l, const char *dir, bool create)
@@ -120,7 +110,8 @@ static int open_env(struct ledger *l, const char *dir, bool create)
     int rc = mdb_env_create(&l->env);
     if (rc == 0) rc = mdb_env_set_maxdbs(l->env, TABLES);
     if (rc == 0) rc = mdb_env_set_mapsize(l->env, l->map_bytes);
-    if (rc == 0) rc = mdb_env_open(l->env, dir, ENV_FLAGS, 0600);
+    /* There is nothing to lose in a ledger that is being made, and its first commit under its own name is synchronous. */
+    if (rc == 0) rc = mdb_env_open(l->env, dir, create ? ENV_FLAGS | MDB_NOSYNC : ENV_FLAGS, 0600);
     if (rc == 0) ledger_reader_check(l);
     return rc == 0 ? open_tables(l, create) : rc;
 }
@@ -133,13 +124,25 @@ static void close_env(struct ledger *l)
 
 static void remove_dir(const char *dir)
 {
-    static const char *const names[] = {"data.mdb", "lock.mdb"};
+    static const char *const names[] = {"data.mdb", "lock.mdb", "sound"};
     char path[600];
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
         unlink(path);
     }
     rmdir(dir);
+}
+
+/* One level: store.path may name a directory that is not there yet. */
+static void make_parent(const char *dir)
+{
+    char parent[512];
+    struct str s = str_of(dir);
+    ptrdiff_t slash = str_rchr(s, '/');
+    if (slash <= 0 || (size_t)slash >= sizeof parent) return;
+    memcpy(parent, dir, (size_t)slash);
+    parent[slash] = '\0';
+    mkdir(parent, 0700);
 }
 
 static int create(struct ledger *l)
@@ -147,6 +150,7 @@ static int create(struct ledger *l)
     char fresh[520];
     snprintf(fresh, sizeof fresh, "%s.new", l->conf.dir);
     remove_dir(fresh);
+    make_parent(l->conf.dir);
     if (mkdir(fresh, 0700) != 0) return errno;
     int rc = open_env(l, fresh, true);
     close_env(l);

@@ -26,7 +26,7 @@ enum ledger_result { LEDGER_OK, LEDGER_FULL, LEDGER_BROKEN };
 struct ledger;
 
 /* Opens the ledger, or makes it when `dir` does not exist (in dir.new, renamed when it is whole: a size of 0 never is our doing).
- * Counts the incarnation. On failure *ret_why is filled. */
+ * The incarnation is one more, on disk with the first commit. On failure *ret_why is filled. */
 enum ledger_result ledger_open(const struct ledger_conf *conf, struct ledger **ret_ledger, char *ret_why,
                                unsigned why_bytes);
 void ledger_close(struct ledger **l);

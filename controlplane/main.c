@@ -302,7 +302,7 @@ static void ledger_place(struct core *c, struct ledger_conf *ret_conf)
 static bool open_store(struct core *c, struct buf *refusal)
 {
     const char *why = "";
-    struct store_conf conf = {0};
+    struct store_conf conf = {.boot_id = c->live->boot_id};
     ledger_place(c, &conf.ledger);
     c->store = store_open(c->loop, &conf, &why);
     if (c->store == NULL) {

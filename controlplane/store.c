@@ -4,6 +4,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/mem.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 enum {
     RETRY_MS = 1000,
     KEEP_MS = 60000, /* between two looks at age and dead readers */
+    MARK_MS = 5000,  /* a ledger that was used so long does not kill its control plane at once */
     BLOB_MS = 50,    /* blobs put in one go are committed in one go */
     STACK_BYTES =
         256 << 10 /* LMDB and the codecs need a few KiB; 8 MiB would only be address space, but mlock'ed pods exist */
@@ -89,14 +91,44 @@ static void set_aside(struct store *s, const char *why)
     uv_mutex_unlock(&s->lock);
 }
 
+/* The mark of a ledger that was sound in this boot. It is taken away at each opening and set again after MARK_MS of use, so that a
+ * ledger that kills its control plane is verified the next time. */
+static void mark_path(const struct store *s, char *out, size_t bytes)
+{
+    snprintf(out, bytes, "%s/sound", s->conf.ledger.dir);
+}
+
+static bool take_mark(struct store *s)
+{
+    char path[560], text[32] = "", wanted[32];
+    mark_path(s, path, sizeof path);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    unlink(path);
+    snprintf(wanted, sizeof wanted, "%016llx", (unsigned long long)s->conf.boot_id);
+    return n > 0 && s->conf.boot_id != 0 && strcmp(text, wanted) == 0;
+}
+
+static void set_mark(struct store *s)
+{
+    char path[560], text[32];
+    mark_path(s, path, sizeof path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return;
+    int n = snprintf(text, sizeof text, "%016llx", (unsigned long long)s->conf.boot_id);
+    if (write(fd, text, (size_t)n) != n) unlink(path);
+    close(fd);
+}
+
 /* true: the ledger is open. A ledger that opens badly though its verification was sound is set aside as well. */
 static bool open_ledger(struct store *s)
 {
     char why[200] = "";
     struct ledger *l = NULL;
     const char *dir = s->conf.ledger.dir;
-    if (!s->conf.skip_verify && ledger_verify(s->conf.verify_exe, dir, why, sizeof why) == LEDGER_NOT_SOUND)
-        set_aside(s, why);
+    if (!take_mark(s) && ledger_verify(s->conf.verify_exe, dir, why, sizeof why) == LEDGER_NOT_SOUND) set_aside(s, why);
     enum ledger_result result = ledger_open(&s->conf.ledger, &l, why, sizeof why);
     if (result == LEDGER_BROKEN && access(dir, F_OK) == 0) {
         set_aside(s, why);
@@ -301,12 +333,18 @@ static void run_writer(void *arg)
     struct store *s = arg;
     struct store_batch *b;
     struct blob_set set = {0};
-    uint64_t keep_at = 0;
+    uint64_t keep_at = 0, mark_at = clock_mono_ms() + MARK_MS;
+    if (s->ledger != NULL) commit(s, NULL, &set); /* the incarnation */
     while (wait_for_work(s, keep_at, &b, &set)) {
         if (b != NULL || set.n > 0) write_until_done(s, b, &set);
+        if (s->ledger != NULL && mark_at != 0 && clock_mono_ms() >= mark_at) {
+            set_mark(s);
+            mark_at = 0;
+        }
         if (s->ledger != NULL && (clock_mono_ms() >= keep_at || is_over_size(s))) {
             keep(s);
             keep_at = clock_mono_ms() + KEEP_MS;
+            if (mark_at > clock_mono_ms() && mark_at < keep_at) keep_at = mark_at;
         } else if (s->ledger == NULL) {
             keep_at = clock_mono_ms() + RETRY_MS;
             if (b == NULL && set.n == 0) open_ledger(s);

@@ -15,7 +15,7 @@
 struct store_conf {
     struct ledger_conf ledger;
     const char *verify_exe; /* NULL: this program */
-    bool skip_verify;       /* tests only */
+    uint64_t boot_id;       /* of the supervisor; 0: unknown */
 };
 
 struct store;
@@ -47,6 +47,8 @@ struct store_state {
 };
 
 /* Verifies, opens and counts the incarnation, blocking (milliseconds; a large ledger some hundred); then starts the writer thread.
+ * Not verified again is a ledger that a control plane of the same boot had verified and then used for a while: it was killed, which
+ * harms no file, and should be back soon.
  * Never fails for what is wrong with the disk or the file: the state says so and the writer keeps trying. NULL: no thread. */
 struct store *store_open(uv_loop_t *loop, const struct store_conf *conf, const char **ret_why);
 /* One last commit of what waits, then the threads end; the memory dies a loop turn later. */
@@ -63,7 +65,7 @@ void store_forget(struct store *s, const char *key);
 /* `each` must not call back into the store. */
 void store_each(struct store *s, const char *prefix, void (*each)(void *ctx, const char *key, struct str value),
                 void *ctx);
-uint64_t store_incarnation(struct store *s); /* counts the control planes of this ledger, from 1 */
+uint64_t store_incarnation(struct store *s); /* counts the control planes of this ledger, from 1; 0: it is not open */
 
 /* For the start of drain.h, before the loop runs. */
 bool store_position(struct store *s, uint64_t created_wall_ns, uint32_t worker, uint64_t *ret_tail);

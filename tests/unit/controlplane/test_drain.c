@@ -466,6 +466,79 @@ static void broken_ledger_is_set_aside(void **state)
     journal_close(&m);
 }
 
+/* Every descriptor of the ledger's data file stops taking writes: what a failing disk looks like. */
+static unsigned break_descriptors(void)
+{
+    unsigned n = 0;
+    int null = open("/dev/null", O_RDONLY);
+    for (int fd = 3; fd < 256; fd++) {
+        char path[64], target[300] = "";
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof target - 1) <= 0 || strstr(target, "/data.mdb") == NULL) continue;
+        assert_true(dup2(null, fd) >= 0);
+        n++;
+    }
+    close(null);
+    return n;
+}
+
+static void failing_writes_open_the_ledger_anew(void **state)
+{
+    (void)state;
+    struct journal_map m = journal(0);
+    struct plane p;
+    struct store_state st;
+    plane_start(&p);
+    struct usage_record r = made_record(0);
+    journal_add(&m, &r);
+    UNTIL(&p, p.seen == 1);
+    assert_true(break_descriptors() >= 1);
+    for (unsigned i = 1; i < 300; i++) {
+        r = made_record(i);
+        journal_add(&m, &r);
+    }
+    UNTIL(&p, p.seen == 300);
+    store_state(p.store, &st);
+    assert_true(st.failures >= 1);
+    assert_true(st.open && !st.corrupt && !st.full);
+    struct sums got = total(&p), expected = sums_of(0, 300);
+    assert_memory_equal(&got, &expected, sizeof got);
+    plane_stop(&p);
+    journal_close(&m);
+}
+
+/* A control plane of the same boot takes a ledger as it is, once, when the last one had used it for a while. */
+static void a_ledger_sound_in_this_boot_is_not_asked_again(void **state)
+{
+    (void)state;
+    struct plane p;
+    char mark[300];
+    const char *why = "";
+    plane_start(&p);
+    plane_stop(&p);
+    snprintf(mark, sizeof mark, "%s/ledger/sound", dir);
+    for (unsigned round = 0; round < 3; round++) {
+        /* round 0: marked in this boot; 1: the mark is gone with that; 2: marked in another boot. echo never says that it is sound */
+        struct store_conf conf = {.verify_exe = "/bin/echo", .boot_id = round < 2 ? 0xABC : 0xDEF};
+        struct store_state st;
+        uv_loop_t loop;
+        snprintf(conf.ledger.dir, sizeof conf.ledger.dir, "%s/ledger", dir);
+        if (round != 1) {
+            FILE *f = fopen(mark, "w");
+            fputs("0000000000000abc", f);
+            fclose(f);
+        }
+        uv_loop_init(&loop);
+        struct store *s = store_open(&loop, &conf, &why);
+        store_state(s, &st);
+        assert_int_equal(st.corrupt, round != 0);
+        assert_int_not_equal(access(mark, F_OK), 0);
+        store_close(&s);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        uv_loop_close(&loop);
+    }
+}
+
 static void count_blob(void *ctx, const char *key, struct str value)
 {
     (void)key;
@@ -524,6 +597,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(many_dead_slots_and_a_killed_recovery, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(torn_records_are_passed_over, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(full_disk_keeps_the_records_in_the_ring, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(failing_writes_open_the_ledger_anew, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_ledger_sound_in_this_boot_is_not_asked_again, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(broken_ledger_is_set_aside, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(blobs_are_kept, fresh_dir, remove_dir),
     };
