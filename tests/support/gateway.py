@@ -294,7 +294,8 @@ class Gateway:
 
     def _calls_well(self):
         try:
-            return client.is_whole(self.openai())
+            model = next(iter(self.config["routes"])) if isinstance(self.config, dict) else "chat"
+            return client.is_whole(self.openai(client.chat(model=model)))
         except (OSError, client.Broken):
             return False
 
