@@ -133,17 +133,17 @@ ENUM(auth, mode, mode, "none keys", "none", LIVE, "keys: a client must send one 
 
 KEY(key, hash, HASH, sha256, 0, 0, KEY_REQUIRED, LIVE, "sha256: and 64 hex digits, of the whole key")
 KEY(key, routes, TEXTS, routes, 0, 256, "", LIVE, "the routes it may use; none: all")
-KEY(key, tags, TAGS, tags, 0, 16, "", LIVE, "name: value, kept with each call in the ledger")
+KEY(key, tags, TAGS, tags, 0, 16, "", LIVE, "name: value, notes about who has the key")
 KEY(key, expires, WHEN, expires_wall_ms, 0, 0, "", LIVE, "last day, or a time such as 2027-06-30T12:00:00Z")
 LATER(key, limits)
 
 KEY(store, path, TEXT, path, 0, 0, "", RESTART, "folder of the ledger; none: the state directory")
-KEY(store, max_size, SIZE, max_size_bytes, MIB, 1024 * GIB, "256MiB", LIVE, "largest size of the ledger")
+KEY(store, max_size, SIZE, max_size_bytes, MIB, 1024 * GIB, "256MiB", RESTART, "largest size of the ledger")
 SUB(store, keep, SECTION, keep, keep, 1, LIVE, "how long it is kept")
 LATER(store, redis)
 
-KEY(keep, requests, DURATION, requests_ms, MIN, 36500 * DAY, "7d", LIVE, "single calls")
-KEY(keep, rollups, DURATION, rollups_ms, HOUR, 36500 * DAY, "400d", LIVE, "sums")
+KEY(keep, requests, DURATION, requests_ms, MIN, 36500 * DAY, "7d", RESTART, "single calls")
+KEY(keep, rollups, DURATION, rollups_ms, HOUR, 36500 * DAY, "400d", RESTART, "sums")
 
 ENUM(prices, source, source, "builtin", "builtin", LIVE, "the price list; only the one built in for now")
 ENUM(prices, when_unknown, when_unknown, "warn refuse", "warn", LIVE,
@@ -155,7 +155,7 @@ LATER(telemetry, otlp)
 LATER(telemetry, propagate)
 
 ENUM(log, format, format, "json | text", "json", LIVE, "form of the line")
-ENUM(log, output, output, "stdout none", "stdout", LIVE, "where it goes")
+ENUM(log, output, output, "stdout none", "stdout", RESTART, "where it goes")
 ENUM(log, prompts, prompts, "none | hash full", "none", LIVE, "whether texts of calls are logged")
 
 #undef SEC

@@ -1,4 +1,4 @@
-/* schema.c — the key table as JSON Schema. Draft-07: what editors' YAML servers read */
+/* schema.c — the key table told to others: as JSON Schema (draft-07, what editors' YAML servers read), as a list for people */
 #include <inttypes.h>
 
 #include "controlplane/config/show.h"
@@ -140,4 +140,70 @@ void config_schema(struct buf *out)
     buf_add(out, str_slice(buf_view(&root), 1, buf_len(&root)));
     buf_addc(out, '\n');
     buf_fini(&root);
+}
+
+/* ---- for people ---- */
+
+static void add_wants(const struct key_row *row, struct buf *out)
+{
+    static const char *const words[] = {
+        [KIND_TEXT] = "text",  [KIND_SECRET] = "secret",   [KIND_FILE] = "path",         [KIND_BOOL] = "true, false",
+        [KIND_INT] = "number", [KIND_AUTO] = "number",     [KIND_DURATION] = "duration", [KIND_SIZE] = "size",
+        [KIND_RATE] = "USD/M", [KIND_PERCENT] = "percent", [KIND_WHEN] = "time",         [KIND_HASH] = "sha256:…",
+        [KIND_TEXTS] = "list", [KIND_STATUSES] = "list",   [KIND_TAGS] = "map",          [KIND_PRICE] = "free or map",
+    };
+    struct str word;
+    bool later;
+
+    if (row->kind != KIND_ENUM) {
+        buf_addz(out, words[row->kind]);
+        return;
+    }
+    for (unsigned i = 0; (word = key_choice(row->choices, i, &later)).n > 0 && !later; i++)
+        buf_addf(out, "%s%.*s", i > 0 ? ", " : "", STR_FMT(word));
+}
+
+static void add_key_line(const struct key_row *row, struct str path, struct buf *out)
+{
+    bool has_default = row->fallback[0] != '\0' && !key_is_required(row);
+    struct buf wants = {0};
+
+    add_wants(row, &wants);
+    buf_addf(out, "%-34.*s %-18.*s %s%s%s%s%s\n", STR_FMT(path), STR_FMT(buf_view(&wants)), row->help,
+             has_default ? " [" : "", has_default ? row->fallback : "", has_default ? "]" : "",
+             row->reload == RELOAD_RESTART ? " (restart)" : "");
+    buf_fini(&wants);
+}
+
+static bool is_under(struct str path, struct str prefix)
+{
+    return str_starts(path, prefix) && (prefix.n == 0 || path.n == prefix.n || path.p[prefix.n] == '.');
+}
+
+static void add_keys(enum key_section s, struct str path, struct str prefix, struct buf *out)
+{
+    for (size_t i = 0; i < key_rows_n; i++) {
+        const struct key_row *row = &key_rows[i];
+        bool has_inside = row->kind == KIND_SECTION || row->kind == KIND_MAP || row->kind == KIND_LIST;
+        struct buf inner = {0};
+
+        if (row->section != s || row->kind == KIND_LATER) continue;
+        buf_addf(&inner, "%.*s%s%s%s", STR_FMT(path), path.n > 0 ? "." : "", row->name,
+                 row->kind == KIND_MAP    ? ".NAME"
+                 : row->kind == KIND_LIST ? "[]"
+                                          : "");
+        if (has_inside)
+            add_keys(row->sub, buf_view(&inner), prefix, out);
+        else if (is_under(buf_view(&inner), prefix))
+            add_key_line(row, buf_view(&inner), out);
+        buf_fini(&inner);
+    }
+}
+
+bool config_keys(struct str prefix, struct buf *out)
+{
+    size_t before = buf_len(out);
+
+    add_keys(SECTION_root, STR_NULL, prefix, out);
+    return buf_len(out) > before;
 }

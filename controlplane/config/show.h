@@ -13,5 +13,8 @@ void show_value(const struct key_row *row, const void *field, const struct tree_
 
 bool show_is_empty(const struct key_row *row, const void *field); /* as if the key were not written */
 
+/* Every key under `prefix` ("", "routes", "server.admin") as a table for people: path, what it takes, default, help. false: no such. */
+bool config_keys(struct str prefix, struct buf *out);
+
 /* The JSON Schema (draft-07) of weir.yaml, for editors. */
 void config_schema(struct buf *out);

@@ -14,6 +14,7 @@ static const char usage[] =
     "usage: weir-controlplane --check-config FILE [--format text|json|github]\n"
     "       weir-controlplane --show-config [FILE] [--origin]   without FILE: from the environment\n"
     "       weir-controlplane --config-schema\n"
+    "       weir-controlplane --config-keys [PREFIX]            such as routes, or server.admin\n"
     "       weir-controlplane --init-config\n"
     "FILE may be -, standard input.\n";
 
@@ -25,7 +26,8 @@ struct options {
     bool with_origin;
 };
 
-static const char *const verbs[] = {"--check-config", "--show-config", "--config-schema", "--init-config"};
+static const char *const verbs[] = {"--check-config", "--show-config", "--config-schema", "--config-keys",
+                                    "--init-config"};
 
 bool config_tool_wants(int argc, char **argv)
 {
@@ -161,6 +163,17 @@ static int init(void)
     return code;
 }
 
+static int keys(const struct options *o)
+{
+    struct buf out = {0};
+    bool is_any = config_keys(str_of(o->file), &out);
+
+    if (!is_any) fprintf(stderr, "weir: no key %s; without a word all are listed\n", o->file);
+    print(stdout, &out);
+    buf_fini(&out);
+    return is_any ? EXIT_FINE : EXIT_PROBLEMS;
+}
+
 int config_tool_main(int argc, char **argv)
 {
     struct options o;
@@ -173,6 +186,7 @@ int config_tool_main(int argc, char **argv)
     if (strcmp(o.verb, "--check-config") == 0) return check(&o);
     if (strcmp(o.verb, "--show-config") == 0) return show(&o);
     if (strcmp(o.verb, "--init-config") == 0) return init();
+    if (strcmp(o.verb, "--config-keys") == 0) return keys(&o);
     config_schema(&out);
     print(stdout, &out);
     buf_fini(&out);

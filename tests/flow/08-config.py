@@ -111,3 +111,11 @@ def test_the_schema_agrees_with_the_reader():
         elif not validator.is_valid(data):
             refused_by_both += 1
     assert refused_by_both >= 8  # what one value or name says; the rest is about several together
+
+
+def test_keys_lists_what_can_be_written():
+    listed = run("--config-keys").stdout.splitlines()
+    assert any(line.startswith("routes.NAME.timeout.first_token ") and "[10m]" in line for line in listed)
+    only = run("--config-keys", "server.admin").stdout.splitlines()
+    assert [line.split()[0] for line in only] == ["server.admin.socket", "server.admin.http"]
+    assert run("--config-keys", "nonsense").returncode == 1

@@ -200,6 +200,25 @@ def test_run_time_weights_live_on_until_the_file_says_otherwise(two):
     wait_for_target(weir, "fake-a", seconds=5)
 
 
+def test_fifty_reloads_leave_nothing_open(two):
+    _, config, weir = two
+    one, other = config(), config("fake-b", "fake-a")
+    weir.configure(other)
+    weir.cli("reload")
+    before = {p: processes.fd_count(p) for p in (weir.pids()["controlplane"], weir.pids()["supervisor"], *weir.pids()["workers"])}
+    for i in range(50):
+        weir.configure(one if i % 2 == 0 else other)
+        weir.cli("reload")
+        assert client.is_whole(weir.openai())
+    assert target_of(weir) == "fake-b"
+
+    def settled():
+        return all(processes.fd_count(p) <= n + 3 for p, n in before.items())
+
+    processes.wait_until(settled, 5, f"descriptors as before: {before}")
+    weir.check()
+
+
 def test_a_provider_that_leaves_finishes_its_streams(two):
     fakes, config, weir = two
     with client.Connection(weir.address) as c:

@@ -50,6 +50,7 @@ int cmd_config(int argc, char **argv)
         const char *word, *option;
     } tools[] = {{"check", "--check-config"},
                  {"show", "--show-config"},
+                 {"keys", "--config-keys"},
                  {"schema", "--config-schema"},
                  {"init", "--init-config"}};
     struct link l;
@@ -57,6 +58,6 @@ int cmd_config(int argc, char **argv)
     for (size_t i = 0; argc > 0 && i < sizeof tools / sizeof *tools; i++)
         if (strcmp(argv[0], tools[i].word) == 0)
             return become("weir-controlplane", tools[i].option, argc - 1, argv + 1);
-    fprintf(stderr, "weir config: say check, show, schema or init\n  weir help config\n");
+    fprintf(stderr, "weir config: say check, show, keys, schema or init\n  weir help config\n");
     return 2;
 }

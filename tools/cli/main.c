@@ -54,9 +54,10 @@ static const struct verb verbs[] = {
     {"drain", cmd_drain, "Change", "TARGET", "no new calls there", STATE_FLAG},
     {"undrain", cmd_undrain, "Change", "TARGET", "calls again", STATE_FLAG},
     {"reload", cmd_reload, "Change", "", "read the configuration again, all or nothing", STATE_FLAG},
-    {"config", cmd_config, "Configure", "check|show|schema|init [FILE]",
+    {"config", cmd_config, "Configure", "check|show|keys|schema|init [FILE]",
      "is it right; what is in force; JSON Schema; a first file",
-     "  weir config check weir.yaml [--format text|json|github]\n  weir config show [weir.yaml]\n  weir config schema "
+     "  weir config check weir.yaml [--format text|json|github]\n  weir config show [weir.yaml]\n  weir config keys "
+     "[routes]\n  weir config schema "
      "> weir.schema.json\n  weir config init > weir.yaml\n"},
     {"version", cmd_version, "Tools", "", "", ""},
     {"help", cmd_help, "Tools", "[VERB]", "", ""},
