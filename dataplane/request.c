@@ -113,6 +113,7 @@ static void begin_attempt(struct request *r)
     r->collected_all = true;
     r->relayed.status = r->status = 0;
     r->unary_seen = 0;
+    r->redials = 0;
     r->facts &= ~(unsigned)FACT_UP_ALL;
     r->attempt_err = WEIR_OK;
     r->attempt_why = STR_NULL;
@@ -202,10 +203,18 @@ static const struct step *step_stream(struct request *r)
 
 /* ---- retry: the attempt has failed ---- */
 
-static bool is_dead_reused(const struct request *r)
+enum { MOST_REDIALS = 2 };
+
+/* The provider cannot have seen the request: a pooled connection that died before any answer, or a handshake that only the next one
+ * can do right. */
+static bool is_worth_a_redial(const struct request *r)
 {
-    return r->up != NULL && r->up->reused && !r->up->got_bytes && !r->fresh_only &&
-           (r->attempt_err == WEIR_UP_RESET || r->attempt_err == WEIR_UP_TRUNCATED);
+    const struct upstream *u = r->up;
+    if (u == NULL || u->got_bytes || r->redials == MOST_REDIALS)
+        return false;
+    if (u->reused)
+        return r->attempt_err == WEIR_UP_RESET || r->attempt_err == WEIR_UP_TRUNCATED;
+    return u->redial && r->attempt_err == WEIR_UP_TLS;
 }
 
 static enum retry_verdict judge(const struct request *r)
@@ -215,7 +224,7 @@ static enum retry_verdict judge(const struct request *r)
         .err = r->attempt_err,
         .status = r->status,
         .committed = r->stage >= ANSWER_COMMITTED,
-        .reused_and_dead = is_dead_reused(r),
+        .redial = is_worth_a_redial(r),
         .on_status = bit > 0 && bit < 512 && (r->route->on_status[bit / 64] >> (bit % 64) & 1) != 0,
         .should_not_retry = r->said.should_not_retry,
         .tries = r->tries,
@@ -236,6 +245,7 @@ static const struct step *step_retry(struct request *r)
         r->attempt_why = STR_NULL;
         r->sent = false;
         r->fresh_only = true;
+        r->redials++;
         meter_drop_slot(r);
         return &STEP_connect;
     }

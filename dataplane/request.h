@@ -104,6 +104,7 @@ struct request {
     uint16_t named_target; /* index, where the model's name named it; else ID_NONE */
     unsigned tries;        /* attempts begun */
     unsigned same_tries;   /* of the present target */
+    unsigned redials;      /* of the present attempt */
 
     /* the attempt */
     const struct snap_target *target;

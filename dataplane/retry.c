@@ -9,7 +9,7 @@ static bool is_never_retried(uint16_t status)
 enum retry_verdict retry_judge(const struct retry_question *q)
 {
     if (q->committed) return RETRY_STOP;
-    if (q->reused_and_dead) return RETRY_REDIAL;
+    if (q->redial) return RETRY_REDIAL;
     const struct err_row *row = err_row(q->err);
     bool asked = q->on_status && !is_never_retried(q->status);
     if ((row->next == NEXT_NO && !asked) || q->tries >= q->most) return RETRY_STOP;

@@ -14,7 +14,7 @@ struct retry_question {
     enum weir_err err;
     uint16_t status;       /* the provider's; 0: no complete answer */
     bool committed;        /* content has reached the client */
-    bool reused_and_dead;  /* a pooled connection that died before one byte of an answer */
+    bool redial;           /* the connection failed before the provider can have seen the request */
     bool on_status;        /* the route's retry.on_status names the status */
     bool should_not_retry; /* the provider said x-should-retry: false */
     unsigned tries;        /* attempts of this request so far */

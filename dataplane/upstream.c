@@ -155,6 +155,7 @@ static void tls_input(struct upstream *u, struct str cipher)
     flush_tls(u);
     if (s == TLS_BAD) {
         u->eof = true;
+        u->redial = tls_should_redial(u->tls);
         if (u->state == UPSTREAM_TLS)
             fail(u, WEIR_UP_TLS, tls_reason(u->tls));
         else
@@ -393,7 +394,7 @@ struct upstream *upstream_open(struct request *r, bool fresh)
     u->address_n = u->address_next = 0;
     u->state = UPSTREAM_DIAL;
     u->left = left;
-    u->reused = u->paused = u->eof = u->closed_cleanly = u->got_bytes = u->ended = false;
+    u->reused = u->paused = u->eof = u->closed_cleanly = u->got_bytes = u->ended = u->redial = false;
     u->err = WEIR_OK;
     u->fresh = STR_NULL;
     deadline_init(&u->step, &w->loop, on_step, u);

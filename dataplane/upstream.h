@@ -64,6 +64,7 @@ struct upstream {
     struct wire *dialling[UPSTREAM_WIRES];
     struct tls *tls;
     bool reused, paused, eof, closed_cleanly, got_bytes;
+    bool redial; /* the handshake failed in a way that the next one will not */
     uint64_t opened_ms, idle_since_ms;
 
     /* the answer under way */

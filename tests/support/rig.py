@@ -173,6 +173,7 @@ class Origin:
             conn.close()
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # a thread waits in accept() and would keep it open
         self.listener.close()
 
     def __enter__(self):
