@@ -210,10 +210,8 @@ enum { MOST_REDIALS = 2 };
 static bool is_worth_a_redial(const struct request *r)
 {
     const struct upstream *u = r->up;
-    if (u == NULL || u->got_bytes || r->redials == MOST_REDIALS)
-        return false;
-    if (u->reused)
-        return r->attempt_err == WEIR_UP_RESET || r->attempt_err == WEIR_UP_TRUNCATED;
+    if (u == NULL || u->got_bytes || r->redials == MOST_REDIALS) return false;
+    if (u->reused) return r->attempt_err == WEIR_UP_RESET || r->attempt_err == WEIR_UP_TRUNCATED;
     return u->redial && r->attempt_err == WEIR_UP_TLS;
 }
 

@@ -83,9 +83,10 @@ static int check(const char *path, const char **ret_why)
                       (unsigned)st.st_uid, (unsigned)geteuid());
     /* Others may look (what is inside is 0600), but not put a file or a link where ours are looked for. */
     if ((st.st_mode & 0022) != 0)
-        return refuse(EXIT_STATE, ret_why,
-                      "state directory %s has mode %04o, others may write in it: chmod 700 it, or give a directory inside",
-                      path, (unsigned)(st.st_mode & 07777));
+        return refuse(
+            EXIT_STATE, ret_why,
+            "state directory %s has mode %04o, others may write in it: chmod 700 it, or give a directory inside", path,
+            (unsigned)(st.st_mode & 07777));
     return 0;
 }
 
