@@ -46,18 +46,18 @@ static const char FROM_ANTHROPIC[] = EVENT(
         EVENT("content_block_delta",
               ",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"hm \xc3\xa9\"}")
             EVENT("content_block_delta", ",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"Eq\"}")
-                EVENT("content_block_stop", ",\"index\":0") EVENT("ping", "") EVENT(
-                    "content_block_start", ",\"index\":1,\"content_block\":{\"type\":\"text\",\"text\":\"\"}")
-                    EVENT("content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi "
-                                                 "\xf0\x9f\x98\x80\"}") EVENT("content_block_stop", ",\"index\":1")
-                        EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":\"tool_use\",\"id\":"
-                                                     "\"t\",\"name\":\"f\",\"input\":{}}") EVENT(
-                            "content_block_delta",
-                            ",\"index\":2,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\":1}\"}")
-                            EVENT("content_block_stop", ",\"index\":2")
-                                EVENT("message_delta",
-                                      ",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":12}")
-                                    EVENT("message_stop", "");
+                EVENT("content_block_stop", ",\"index\":0") EVENT("ping", "")
+                    EVENT("content_block_start", ",\"index\":1,\"content_block\":{\"type\":\"text\",\"text\":\"\"}")
+                        EVENT("content_block_delta", ",\"index\":1,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi "
+                                                     "\xf0\x9f\x98\x80\"}") EVENT("content_block_stop", ",\"index\":1")
+                            EVENT("content_block_start", ",\"index\":2,\"content_block\":{\"type\":\"tool_use\",\"id\":"
+                                                         "\"t\",\"name\":\"f\",\"input\":{}}")
+                                EVENT("content_block_delta",
+                                      ",\"index\":2,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{"
+                                      "\\\"a\\\":1}\"}") EVENT("content_block_stop", ",\"index\":2")
+                                    EVENT("message_delta",
+                                          ",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":12}")
+                                        EVENT("message_stop", "");
 
 #define CHUNK(rest) "data: {\"id\":\"c1\",\"model\":\"m-1\"," rest "}\n\n"
 #define DELTA(rest) CHUNK("\"choices\":[{\"index\":0,\"delta\":{" rest "}}]")
