@@ -49,6 +49,16 @@ static bool take_number(struct str *s, size_t n, char end, unsigned *ret_value)
     return true;
 }
 
+static bool is_date(unsigned year, unsigned month, unsigned day)
+{
+    return year >= 1970 && month >= 1 && month <= 12 && day >= 1 && day <= days_of_month(year, month);
+}
+
+static bool is_clock(unsigned hour, unsigned minute, unsigned second)
+{
+    return hour <= 23 && minute <= 59 && second <= 60; /* 60: a leap second */
+}
+
 /* "Z", "+02:00" */
 static bool read_offset(struct str s, int64_t *ret_s)
 {
@@ -82,10 +92,29 @@ bool date_read_rfc3339(struct str s, uint64_t *ret_unix_s)
         if (end == 1) return false;
         s = str_slice(s, end, s.n);
     }
-    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_of_month(year, month)) return false;
-    if (hour > 23 || minute > 59 || second > 60 || !read_offset(s, &offset)) return false; /* 60: a leap second */
+    if (!is_date(year, month, day) || !is_clock(hour, minute, second) || !read_offset(s, &offset)) return false;
     int64_t at = days_since_1970(year, month, day) * DAY_S + (int64_t)(hour * 3600 + minute * 60 + second) - offset;
     if (at < 0) return false;
     *ret_unix_s = (uint64_t)at;
+    return true;
+}
+
+bool date_read_http(struct str s, uint64_t *ret_unix_s)
+{
+    const struct str months = STR("JanFebMarAprMayJunJulAugSepOctNovDec");
+    unsigned day, year, hour, minute, second;
+    if (s.n != 29 || s.p[3] != ',' || s.p[4] != ' ' || !str_ends(s, STR(" GMT"))) return false;
+    struct str rest = str_slice(s, 5, 25);
+    if (!take_number(&rest, 2, ' ', &day)) return false;
+    ptrdiff_t at = str_find(months, str_slice(rest, 0, 3));
+    rest = str_slice(rest, 3, rest.n);
+    if (at < 0 || at % 3 != 0 || rest.p[0] != ' ') return false;
+    rest = str_slice(rest, 1, rest.n);
+    if (!take_number(&rest, 4, ' ', &year) || !take_number(&rest, 2, ':', &hour) ||
+        !take_number(&rest, 2, ':', &minute) || !take_number(&rest, 2, '\0', &second))
+        return false;
+    unsigned month = (unsigned)at / 3 + 1;
+    if (!is_date(year, month, day) || !is_clock(hour, minute, second)) return false;
+    *ret_unix_s = (uint64_t)(days_since_1970(year, month, day) * DAY_S + (int64_t)(hour * 3600 + minute * 60 + second));
     return true;
 }

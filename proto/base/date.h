@@ -19,3 +19,5 @@ struct date date_of(uint64_t unix_s);
 
 /* "2026-06-03T13:05:42Z", a fraction of a second (dropped), an offset such as "+02:00" (RFC 3339). Not before 1970. */
 bool date_read_rfc3339(struct str text, uint64_t *ret_unix_s);
+/* "Wed, 03 Jun 2026 13:05:42 GMT" (RFC 9110 §5.6.7, IMF-fixdate; its two obsolete forms are not read). Not before 1970. */
+bool date_read_http(struct str text, uint64_t *ret_unix_s);

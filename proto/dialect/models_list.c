@@ -1,18 +1,12 @@
 /* One answer to GET /v1/models for the OpenAI, Anthropic and Google SDKs: each finds its own fields, none minds the others'. */
 #include "proto/dialect/exchange.h"
 
-/* "2026-11-22T00:00:00Z" (RFC 3339). The proleptic Gregorian calendar, counted from 0000-03-01 (years that begin in March
- * have their leap day last). */
+#include "proto/base/date.h"
+
 static void add_time(struct buf *out, uint64_t seconds)
 {
-    uint64_t days = seconds / 86400, s = seconds % 86400;
-    uint64_t z = days + 719468, era = z / 146097, doe = z % 146097;
-    uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    uint64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
-    uint64_t year = yoe + era * 400 + (month <= 2);
-    buf_addf(out, "\"%04u-%02u-%02uT%02u:%02u:%02uZ\"", (unsigned)year, (unsigned)month, (unsigned)day,
-             (unsigned)(s / 3600), (unsigned)(s / 60 % 60), (unsigned)(s % 60));
+    struct date d = date_of(seconds);
+    buf_addf(out, "\"%04d-%02u-%02uT%02u:%02u:%02uZ\"", d.year, d.month, d.day, d.hour, d.minute, d.second);
 }
 
 void models_write_one(const struct model_entry *m, uint64_t created_s, struct buf *out)

@@ -1,6 +1,8 @@
 /* How long a provider asks to be left alone, in all the spellings that were seen. */
 #include "proto/dialect/upstream_error.h"
 
+#include "proto/base/date.h"
+
 #include <string.h>
 
 enum { HINT_MOST_MS = 3600 * 1000 };
@@ -59,61 +61,12 @@ static bool read_duration(struct str s, double *ret_ms)
     return true;
 }
 
-static bool two_digits(struct str s, size_t at, int *ret_value)
-{
-    if (at + 2 > s.n || s.p[at] < '0' || s.p[at] > '9' || s.p[at + 1] < '0' || s.p[at + 1] > '9') return false;
-    *ret_value = (s.p[at] - '0') * 10 + (s.p[at + 1] - '0');
-    return true;
-}
-
-/* Days since 1970-01-01 of a date of the Gregorian calendar. */
-static int64_t days_from_civil(int64_t y, int m, int d)
-{
-    y -= m <= 2;
-    int64_t era = (y >= 0 ? y : y - 399) / 400;
-    int64_t yoe = y - era * 400;
-    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    return era * 146097 + doe - 719468;
-}
-
-static bool read_clock(struct str s, size_t at, int64_t days, int64_t *ret_s)
-{
-    int h, m, sec;
-    if (!two_digits(s, at, &h) || !two_digits(s, at + 3, &m) || !two_digits(s, at + 6, &sec)) return false;
-    *ret_s = days * 86400 + h * 3600 + m * 60 + sec;
-    return true;
-}
-
-/* "Wed, 03 Jun 2026 13:05:42 GMT" (RFC 9110 §5.6.7, IMF-fixdate; the two obsolete forms are not sent by providers). */
-static bool read_http_date(struct str s, int64_t *ret_s)
-{
-    static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    int day, century, year;
-    if (s.n < 29 || s.p[3] != ',' || !two_digits(s, 5, &day) || !two_digits(s, 12, &century) ||
-        !two_digits(s, 14, &year))
-        return false;
-    ptrdiff_t month = str_find(str_of(MONTHS), str_slice(s, 8, 11));
-    if (month < 0 || month % 3 != 0) return false;
-    return read_clock(s, 17, days_from_civil(century * 100 + year, (int)month / 3 + 1, day), ret_s);
-}
-
-/* "2026-06-03T13:05:42Z" (RFC 3339); an offset other than Z is not sent by providers. */
-static bool read_rfc3339(struct str s, int64_t *ret_s)
-{
-    int century, year, month, day;
-    if (s.n < 20 || s.p[4] != '-' || s.p[10] != 'T' || !two_digits(s, 0, &century) || !two_digits(s, 2, &year) ||
-        !two_digits(s, 5, &month) || !two_digits(s, 8, &day) || month < 1 || month > 12)
-        return false;
-    return read_clock(s, 11, days_from_civil(century * 100 + year, month, day), ret_s);
-}
-
 static bool until_date(struct str text, struct str now_text, double *ret_ms)
 {
-    int64_t then, now;
-    if (!read_http_date(text, &then) && !read_rfc3339(text, &then)) return false;
-    if (!read_http_date(now_text, &now)) return false;
-    *ret_ms = (double)(then - now) * 1000;
+    uint64_t then, now;
+    if (!date_read_http(text, &then) && !date_read_rfc3339(text, &then)) return false;
+    if (!date_read_http(now_text, &now)) return false;
+    *ret_ms = ((double)then - (double)now) * 1000;
     return true;
 }
 

@@ -72,12 +72,36 @@ static void what_is_no_date_is_refused(void **state)
     }
 }
 
+static void http_dates(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "",
+        "Wed, 03 Jun 2026 13:05:42",
+        "Wed, 03 Jum 2026 13:05:42 GMT",
+        "Wed, 03 unJ 2026 13:05:42 GMT",
+        "Wed, 31 Jun 2026 13:05:42 GMT",
+        "Wed, 03 Jun 2026 24:05:42 GMT",
+        "Wednesday, 03-Jun-26 13:05:42 GMT",
+        "Wed, 03 Jun 2026 13:05:42 CET",
+        "Wed, 03 Jun 1969 13:05:42 GMT",
+    };
+    uint64_t s = 7;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_false(date_read_http(str_of(wrong[i]), &s));
+    assert_int_equal(s, 7);
+    assert_true(date_read_http(STR("Wed, 03 Jun 2026 13:05:42 GMT"), &s));
+    assert_int_equal(s, 1780491942);
+    assert_true(date_read_http(STR("Thu, 01 Jan 1970 00:00:00 GMT"), &s));
+    assert_int_equal(s, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dates_agree_with_libc),
         cmocka_unit_test(spellings_of_a_date_are_read),
         cmocka_unit_test(what_is_no_date_is_refused),
+        cmocka_unit_test(http_dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
