@@ -11,7 +11,7 @@
 
 #include "controlplane/store.h"
 
-enum { DRAIN_BATCH = 1024 };
+enum { DRAIN_BATCH = LEDGER_BATCH };
 
 struct drain_conf {
     const char *state_dir;

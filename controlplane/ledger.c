@@ -4,6 +4,7 @@
 #include "proto/base/mem.h"
 #include "shm/segment.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,14 +310,32 @@ static int write_small(struct ledger *l, MDB_txn *txn, const struct ledger_batch
     return rc;
 }
 
+static int by_attempt_id(const void *a, const void *b, void *records)
+{
+    const struct usage_record *r = records;
+    return memcmp(r[*(const uint16_t *)a].attempt_id, r[*(const uint16_t *)b].attempt_id, 16);
+}
+
+/* In the order of their keys whatever ring they come from: pages are filled one after the other and written once. */
+static int write_records(struct ledger *l, MDB_txn *txn, struct ledger_counters *c, struct ledger_batch *b)
+{
+    uint16_t order[LEDGER_BATCH];
+    for (unsigned i = 0; i < b->records_n; i++) order[i] = (uint16_t)i;
+    qsort_r(order, b->records_n, sizeof *order, by_attempt_id, (void *)(uintptr_t)b->records);
+    int rc = 0;
+    for (unsigned i = 0; rc == 0 && i < b->records_n; i++) rc = write_record(l, txn, c, b, order[i]);
+    return rc;
+}
+
 static int write_batch(struct ledger *l, struct ledger_batch *b)
 {
     MDB_txn *txn;
     struct ledger_counters c = l->counters;
+    assert(b->records_n <= LEDGER_BATCH);
     int rc = mdb_txn_begin(l->env, NULL, 0, &txn);
     if (rc != 0) return rc;
     l->slots_n = 0;
-    for (unsigned i = 0; rc == 0 && i < b->records_n; i++) rc = write_record(l, txn, &c, b, i);
+    rc = write_records(l, txn, &c, b);
     if (rc == 0) rc = write_rollups(l, txn);
     if (rc == 0) rc = write_small(l, txn, b);
     if (rc == 0) rc = ledger_write_counters(l, txn, &c);

@@ -40,7 +40,8 @@ struct ledger_blob {
     char key[64];
     struct str value; /* .p NULL: forget the key */
 };
-struct ledger_batch { /* one transaction */
+enum { LEDGER_BATCH = 1024 }; /* most records of one transaction */
+struct ledger_batch {         /* one transaction */
     const struct usage_record *records;
     bool *inserted;         /* out: false for an attempt id that was there already */
     int64_t *existing_cost; /* out, for those: what was booked then. NULL: not asked */
