@@ -22,6 +22,7 @@ const char *first_unknown(yyjson_val *object, const char *const *known)
 {
     yyjson_val *key, *value;
     size_t i, n;
+    if (!yyjson_is_obj(object)) return NULL;
     yyjson_obj_foreach(object, i, n, key, value)
     {
         bool found = false;

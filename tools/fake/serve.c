@@ -117,6 +117,7 @@ static void add_fault_headers(struct answer *out, const struct fault *f)
 {
     yyjson_val *name, *value;
     size_t i, n;
+    if (!yyjson_is_obj(f->headers)) return;
     yyjson_obj_foreach(f->headers, i, n, name, value)
     {
         if (strcmp(yyjson_get_str(name), "content-type") == 0)
