@@ -353,9 +353,26 @@ static bool start_admin(struct core *c, struct buf *refusal)
     return false;
 }
 
+/* Models that may be a label: of the configured targets, and those with a price where the client names the model. */
+static bool is_known_model(void *core, struct str provider, struct str model)
+{
+    const struct snap *sn = ((struct core *)core)->snap;
+    for (uint32_t i = 0; i < sn->s->targets.n; i++) {
+        const struct snap_target *t = &sn->targets[i];
+        if (str_eq(snap_text(sn, t->model), model) && str_eq(snap_text(sn, sn->providers[t->provider].name), provider))
+            return true;
+    }
+    for (uint32_t i = 0; i < sn->s->prices.n; i++) {
+        struct str name = snap_text(sn, sn->prices[i].name), of = str_split(&name, '/');
+        if (str_eq(of, provider) && str_eq(name, model)) return true;
+    }
+    return false;
+}
+
 static void start_log(struct core *c)
 {
     c->metrics = metrics_new();
+    metrics_set_known(c->metrics, is_known_model, c);
     c->groups = reqlog_groups_new(on_request, c);
     c->stdout_is_tty = isatty(STDOUT_FILENO) == 1;
     if (c->config->telemetry.log.output == LOG_STDOUT) c->sink = reqlog_sink_new(STDOUT_FILENO);

@@ -68,6 +68,10 @@ def test_the_ledger_survives_a_stop(start_fakes, start_weir):
     for _ in range(5):
         assert client.is_whole(gateway.openai())
     gateway.stop()
+    verified = subprocess.run(
+        [processes.program("weir-controlplane"), "--verify-store", os.path.join(gateway.state, "ledger")], capture_output=True, text=True
+    )
+    assert (verified.returncode, verified.stdout) == (0, "sound: 5 records\n")
     gateway.start()
     assert_bill(gateway, fakes, 5)
     assert client.is_whole(gateway.openai())
