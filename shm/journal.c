@@ -116,10 +116,7 @@ static void ring_append(struct journal_map *m, const struct usage_record *r)
 bool journal_add(struct journal_map *m, const struct usage_record *r)
 {
     journal_begin(m);
-    if (!has_place(m)) {
-        count(&m->j->count.dropped);
-        return false;
-    }
+    if (!has_place(m)) return false;
     ring_append(m, r);
     return true;
 }

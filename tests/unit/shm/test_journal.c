@@ -142,7 +142,6 @@ static void a_full_ring_refuses_but_open_slots_still_fit(void **state)
     for (unsigned i = 10; i < JOURNAL_RING_RECORDS; i++) assert_true(journal_add(&m, &r));
     assert_int_equal(journal_fill_permille(&m), 1000);
     assert_false(journal_add(&m, &r));
-    assert_int_equal(m.j->count.dropped, 1);
     assert_null(journal_slot_open(&m, &r, NULL, 0));
     for (unsigned i = 0; i < 10; i++) journal_commit(&m, slots[i], &r);
     assert_int_equal(journal_head(m.j), JOURNAL_RING_RECORDS);
