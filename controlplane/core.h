@@ -10,10 +10,10 @@
 #include "controlplane/config/overrides.h"
 #include "controlplane/config/plan.h"
 #include "controlplane/config/watch.h"
+#include "controlplane/drain.h"
 #include "controlplane/http_server.h"
 #include "controlplane/prober.h"
 #include "controlplane/resolver.h"
-#include "controlplane/drain.h"
 #include "shm/snapshot.h"
 
 #include <uv.h>

@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char text_blob[] = "config.text", ids_blob[] = "config.ids",
-                  serial_blob[] = "config.serial", overrides_blob[] = "config.overrides";
+static const char text_blob[] = "config.text", ids_blob[] = "config.ids", serial_blob[] = "config.serial",
+                  overrides_blob[] = "config.overrides";
 
 /* Everything that a new configuration brings, before it is taken. */
 struct candidate {

@@ -296,7 +296,8 @@ struct live {
     _Atomic uint32_t workers;      /* how many. WRITER: supervisor */
     _Atomic uint64_t buffer_bytes; /* held by all workers against server.buffers. WRITER: any worker */
     _Atomic uint64_t started_wall_ms;
-    uint8_t boot_secret[32]; /* random; seals what the store keeps of a configuration with keys in it. WRITER: supervisor */
+    uint8_t
+        boot_secret[32]; /* random; seals what the store keeps of a configuration with keys in it. WRITER: supervisor */
     struct live_process controlplane;
     struct live_process worker[SHM_WORKERS];
     struct live_target target[SHM_TARGETS];
