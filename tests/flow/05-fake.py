@@ -172,10 +172,10 @@ def test_a_stall_is_silent_and_open(fake):
 
 def test_delays(fake):
     fake.fault(delay_head_ms=150, times=1)
-    assert openai(fake).first_byte_s >= 0.15
+    assert openai(fake).first_byte_s >= 0.145  # timers count from the loop's last look at the clock
     fake.fault(delay_first_ms=150, delay_event_ms=20, keep_events=5, end="fin", times=1)
     answer = openai(fake, chat(stream=True))
-    assert 0.15 + 4 * 0.02 <= answer.total_s < 2
+    assert 0.145 + 4 * 0.019 <= answer.total_s < 2
 
 
 def test_an_error_event_in_a_200_and_a_stream_without_its_end(fake):

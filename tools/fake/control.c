@@ -1,8 +1,6 @@
 /* Control requests: /_fake/faults, /_fake/calls, /_fake/stats, /_fake/reset; ?of=NAME means another fake of the process. */
+#include "proto/base/base64.h"
 #include "tools/fake/conn.h"
-
-#include <mbedtls/base64.h>
-#include <stdlib.h>
 
 static struct str query_value(struct str query, const char *name)
 {
@@ -24,16 +22,6 @@ static void say_error(struct answer *out, unsigned status, const char *what, con
     buf_addz(&out->body, "}\n");
 }
 
-static void add_base64(struct buf *out, struct str bytes)
-{
-    size_t n = 0;
-    mbedtls_base64_encode(NULL, 0, &n, (const unsigned char *)bytes.p, bytes.n);
-    if (n == 0) return;
-    char *room = buf_reserve(out, n);
-    if (mbedtls_base64_encode((unsigned char *)room, n, &n, (const unsigned char *)bytes.p, bytes.n) == 0)
-        buf_commit(out, n);
-}
-
 static void list_calls(const struct provider *p, struct str query, struct answer *out)
 {
     uint64_t last = 50;
@@ -51,7 +39,7 @@ static void list_calls(const struct provider *p, struct str query, struct answer
         buf_addz(&out->body, ",\"headers\":");
         buf_add(&out->body, c->headers);
         buf_addz(&out->body, ",\"body_base64\":\"");
-        add_base64(&out->body, c->body);
+        base64_encode(c->body, &out->body);
         buf_addz(&out->body, "\"}");
         comma = ",\n";
     }

@@ -1,5 +1,6 @@
 #include "tools/fake/fault.h"
 
+#include "proto/base/base64.h"
 #include "proto/base/mem.h"
 
 #include <stdlib.h>
@@ -66,25 +67,11 @@ static struct str own(struct str s) /* freed with the fault; NUL behind it */
 
 static bool read_base64(struct str text, struct str *ret)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = xmalloc(text.n + 1);
-    size_t n = 0;
-    uint32_t bits = 0, have = 0;
-    for (size_t i = 0; i < text.n && text.p[i] != '='; i++) {
-        const char *at = text.p[i] != '\0' ? strchr(digits, text.p[i]) : NULL;
-        if (at == NULL) {
-            free(out);
-            return false;
-        }
-        bits = bits << 6 | (uint32_t)(at - digits);
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[n++] = (char)(bits >> have & 0xFF);
-        }
-    }
-    *ret = (struct str){out, n};
-    return true;
+    struct buf bytes = {0};
+    bool ok = base64_decode(text, &bytes);
+    if (ok) *ret = own(buf_view(&bytes));
+    buf_fini(&bytes);
+    return ok;
 }
 
 static bool read_end(yyjson_val *v, enum fault_end *ret)

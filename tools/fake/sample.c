@@ -28,14 +28,18 @@ static void add_object(struct sampler *s, yyjson_val *schema, unsigned depth)
 {
     yyjson_val *properties = yyjson_obj_get(schema, "properties"), *key, *value;
     size_t i, n;
+    if (!yyjson_is_obj(properties)) {
+        buf_addz(s->out, "{}");
+        return;
+    }
     buf_addc(s->out, '{');
-    if (properties != NULL) yyjson_obj_foreach(properties, i, n, key, value)
-        {
-            if (i > 0) buf_addc(s->out, ',');
-            buf_add_json_str(s->out, (struct str){yyjson_get_str(key), yyjson_get_len(key)});
-            buf_addc(s->out, ':');
-            add_value(s, value, depth + 1);
-        }
+    yyjson_obj_foreach(properties, i, n, key, value)
+    {
+        if (i > 0) buf_addc(s->out, ',');
+        buf_add_json_str(s->out, (struct str){yyjson_get_str(key), yyjson_get_len(key)});
+        buf_addc(s->out, ':');
+        add_value(s, value, depth + 1);
+    }
     buf_addc(s->out, '}');
 }
 
