@@ -65,7 +65,7 @@ struct dialect {
     void (*write_ping)(struct buf *out); /* what keeps this dialect's clients awake, between events */
     void (*write_end)(struct buf *out);  /* the bare terminal event, for a stream that is passed through */
 
-    /* errors */
+    /* errors; a status of 2xx: WEIR_OK unless the body holds an error all the same */
     void (*read_error)(uint16_t status, const struct answer_headers *h, struct str body, struct arena *a,
                        struct upstream_error *ret_error);
     uint16_t (*error_status)(enum weir_err e); /* the table's, but Anthropic's 529 and 402 */

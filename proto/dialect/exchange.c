@@ -37,7 +37,7 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
     x->error.retry_after_ms = -1;
     sse_init(&x->sse, EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
-    if (x->same) return passthrough_request(client, call, body, model, a, out, ret_why);
+    if (x->same) return passthrough_request(client, call, body, model, a, out, &x->loss, ret_why);
     return translate_request(x, body, model, out, ret_why);
 }
 
@@ -347,8 +347,8 @@ enum weir_err exchange_answer(struct exchange *x, struct str body, struct buf *o
     struct str why = STR_NULL;
     enum weir_err e = x->target->read_answer(body, x->arena, &answer, &why);
     if (e == WEIR_OK && answer->has_error) {
-        x->target->read_error(0, NULL, body, x->arena, &x->error);
-        if (x->error.err == WEIR_UP_SERVER) x->error.err = WEIR_UP_STREAM_ERROR;
+        x->target->read_error(200, NULL, body, x->arena, &x->error);
+        if (x->error.err == WEIR_UP_SERVER || x->error.err == WEIR_OK) x->error.err = WEIR_UP_STREAM_ERROR;
         x->facts |= EXCHANGE_ERROR;
         return x->error.err;
     }

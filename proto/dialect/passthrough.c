@@ -42,7 +42,7 @@ static bool strip_marks(enum dialect_id dialect, struct str body, struct arena *
 }
 
 enum weir_err passthrough_request(enum dialect_id dialect, const struct call *call, struct str body, struct str model,
-                                  struct arena *a, struct buf *out, struct str *ret_why)
+                                  struct arena *a, struct buf *out, struct str *ret_loss, struct str *ret_why)
 {
     struct json_patch patch[PATCHES];
     struct buf scratch = {0};
@@ -51,7 +51,10 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
     if (!str_eq(call->model, model)) patch[n++] = (struct json_patch){"model", quoted(model, a)};
     if (dialect == DIALECT_OPENAI_CHAT && call->stream && !call->include_usage)
         patch[n++] = (struct json_patch){"stream_options", stream_options(body, a, &scratch)};
-    if (strip_marks(dialect, body, a, &scratch, &messages)) patch[n++] = (struct json_patch){"messages", messages};
+    if (strip_marks(dialect, body, a, &scratch, &messages)) {
+        patch[n++] = (struct json_patch){"messages", messages};
+        *ret_loss = dialect == DIALECT_ANTHROPIC ? STR("thinking") : STR("reasoning_details");
+    }
     buf_fini(&scratch);
     if (n == 0) {
         buf_add(out, body);

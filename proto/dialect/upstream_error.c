@@ -7,6 +7,7 @@ enum { MESSAGE_MOST = 500 };
 /* All that error bodies of any shape say, before it is judged. */
 struct said {
     struct str message, code, type, detail;
+    bool has_error;       /* an `error` member, or a body of type error: what makes a 200 a failure */
     uint16_t code_status; /* a code that is an HTTP status, as number or text: Azure "429", OpenRouter 502 */
 };
 
@@ -162,6 +163,7 @@ static void read_said(yyjson_val *root, struct said *s)
     yyjson_val *error = tree_get(root, "error"), *detail = tree_get(root, "detail");
     if (yyjson_is_arr(root)) /* Gemini's OpenAI look-alike wraps it in an array */
         error = tree_get(yyjson_arr_get_first(root), "error");
+    s->has_error = yyjson_is_obj(error) || tree_str(error).n > 0 || str_is(tree_get_str(root, "type"), "error");
     if (yyjson_is_obj(error))
         read_inner(error, s);
     else if (yyjson_is_str(error)) /* xAI: {"code": …, "error": "text"} */
@@ -227,8 +229,11 @@ static void conclude(uint16_t status, const struct answer_headers *h, const stru
     static const struct answer_headers none;
     if (h == NULL) h = &none;
     int64_t hint = retry_hint_ms(h, s->message);
-    /* The body's own status wins over that of the transport: a 500 may hide a 429. */
-    enum weir_err e = judge(s->code_status != 0 ? s->code_status : status, s);
+    bool says_nothing = s->message.n == 0 && s->code.n == 0 && s->type.n == 0;
+    bool is_fine = status >= 200 && status < 300 && (says_nothing || !s->has_error);
+    /* The body's own status wins over that of the transport: a 500 may hide a 429, and a 200 anything. */
+    uint16_t effective = s->code_status != 0 ? s->code_status : status < 300 ? 0 : status;
+    enum weir_err e = is_fine ? WEIR_OK : judge(effective, s);
     bool about_our_key = e == WEIR_UP_AUTH || e == WEIR_UP_PERMISSION; /* such texts quote keys and accounts */
     *ret_error = (struct upstream_error){
         .err = e,

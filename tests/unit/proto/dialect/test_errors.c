@@ -99,6 +99,13 @@ static void classes(void **state)
         {409, "{}", WEIR_UP_CONFLICT},
         {301, "", WEIR_UP_REDIRECT},
         {418, "short and stout", WEIR_UP_BAD_REQUEST},
+        /* inside a 200 */
+        {200, "{\"error\":{\"message\":\"x\",\"code\":503}}", WEIR_UP_OVERLOADED},
+        {200, "{\"error\":{\"message\":\"x\"}}", WEIR_UP_SERVER},
+        {200, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\"}}", WEIR_UP_RATE_LIMIT},
+        {200, "{\"choices\":[]}", WEIR_OK},
+        {200, "{\"type\":\"message\",\"content\":[]}", WEIR_OK},
+        {200, "", WEIR_OK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct upstream_error e = read_error(rows[i].status, rows[i].body);
