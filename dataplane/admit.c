@@ -16,11 +16,14 @@ enum { JOURNAL_FULL_PERMILLE = 900, NEAR_DISTANCE = 4, NEAR_MODELS = 3 };
 
 bool admit_is_host_ours(const struct snap *sn, struct str host)
 {
+    static const struct str usual[] = {{"127.0.0.1", 9}, {"localhost", 9}};
     struct str name;
     uint16_t port;
     int family;
     uint8_t ip[16];
     const char *why;
+    for (size_t i = 0; i < 2; i++)
+        if (str_starts(host, usual[i]) && (host.n == usual[i].n || host.p[usual[i].n] == ':')) return true;
     if (!url_parse_authority(host, &name, &port, &why)) return false;
     if (str_iis(name, "localhost") || str_ends(name, STR(".localhost")) || url_parse_ip(name, &family, ip)) return true;
     for (uint32_t i = 0; i < sn->s->server.hosts.n; i++)
@@ -131,7 +134,6 @@ static enum weir_err find_endpoint(struct request *r, const struct http1_head *h
 enum weir_err admit_head(struct request *r, struct str *ret_why)
 {
     const struct http1_head *h = http1_head(&r->keep.in);
-    r->dialect = admit_guess_dialect(h);
     struct str agent = http1_get(h, "user-agent");
     r->client_name = str_slice(str_split(&agent, ' '), 0, sizeof r->rec.client - 1);
     enum weir_err e = check_caller(r, h, ret_why);

@@ -151,8 +151,11 @@ void headers_write_ours(struct request *r, bool attempt, bool cost, struct buf *
         line(out, STR("request-id: "), str_of(r->id)); /* where Anthropic's SDKs look for it */
     if (r->route != NULL) http1_write_header(out, STR("x-weir-route"), snap_text(sn, r->route->name));
     if (attempt && r->provider != NULL) {
-        http1_write_header(out, STR("x-weir-provider"), snap_text(sn, r->provider->name));
-        http1_write_header(out, STR("x-weir-model"), r->model);
+        line(out, STR("x-weir-provider: "), snap_text(sn, r->provider->name));
+        if (r->target->model.n > 0)
+            line(out, STR("x-weir-model: "), r->model);
+        else
+            http1_write_header(out, STR("x-weir-model"), r->model); /* as the client sent it */
     }
     if (r->tries > 0 && attempt) http1_write_header_u64(out, "x-weir-attempts", r->tries);
     if (attempt && r->x.loss.n > 0) http1_write_header(out, STR("x-weir-loss"), r->x.loss);

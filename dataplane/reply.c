@@ -101,9 +101,8 @@ void reply_error(struct request *r)
         relay_error(r);
         return;
     }
-    const struct dialect *d = r->dialect != NULL ? r->dialect : dialect_of(DIALECT_OPENAI_CHAT);
-    r->client_status = d->error_status(r->err);
-    d->write_error(r->err, reply_error_message(r), str_of(r->id), body);
+    r->client_status = r->dialect->error_status(r->err);
+    r->dialect->write_error(r->err, reply_error_message(r), str_of(r->id), body);
     r->bytes_out = buf_len(body);
     reply_begin_head(r, r->client_status, STR("application/json"), (int64_t)buf_len(body), head);
     if (retry_after_s(r) > 0) http1_write_header_u64(head, "retry-after", retry_after_s(r));

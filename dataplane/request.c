@@ -281,6 +281,7 @@ static const struct step *step_pause(struct request *r)
 
 static const struct step *step_refuse(struct request *r)
 {
+    if (r->dialect == NULL) r->dialect = admit_guess_dialect(http1_head(&r->keep.in));
     if (r->in_attempt) { /* the call was broken off by us, in the middle of an attempt */
         attempt_over(r, OUTCOME_FAILED, r->err, r->why);
         upstream_close(&r->up);

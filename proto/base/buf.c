@@ -79,13 +79,6 @@ void buf_truncate(struct buf *b, size_t n)
     b->len = b->head + n;
 }
 
-void buf_add(struct buf *b, struct str s)
-{
-    if (s.n == 0) return;
-    memcpy(buf_reserve(b, s.n), s.p, s.n);
-    b->len += s.n;
-}
-
 void buf_addz(struct buf *b, const char *cstr)
 {
     buf_add(b, str_of(cstr));

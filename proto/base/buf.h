@@ -10,6 +10,7 @@
 #include "proto/base/str.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 struct buf {
     char *p;     /* start of the block */
@@ -32,7 +33,14 @@ void buf_commit(struct buf *b, size_t n);
 void buf_consume(struct buf *b, size_t n);  /* n <= buf_len(b) */
 void buf_truncate(struct buf *b, size_t n); /* keeps the first n bytes of the content */
 
-void buf_add(struct buf *b, struct str s);
+/* Inline: most additions are small and find room. */
+static inline void buf_add(struct buf *b, struct str s)
+{
+    if (s.n == 0) return;
+    char *to = b->cap - b->len >= s.n ? b->p + b->len : buf_reserve(b, s.n);
+    memcpy(to, s.p, s.n);
+    b->len += s.n;
+}
 void buf_addz(struct buf *b, const char *cstr);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -26,16 +26,6 @@ struct str str_trim(struct str s)
     return s;
 }
 
-bool str_eq(struct str a, struct str b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-bool str_is(struct str a, const char *cstr)
-{
-    return str_eq(a, str_of(cstr));
-}
-
 static unsigned char lower(char c)
 {
     unsigned char u = (unsigned char)c;
@@ -48,11 +38,6 @@ bool str_ieq(struct str a, struct str b)
     for (size_t i = 0; i < a.n; i++)
         if (lower(a.p[i]) != lower(b.p[i])) return false;
     return true;
-}
-
-bool str_iis(struct str a, const char *cstr)
-{
-    return str_ieq(a, str_of(cstr));
 }
 
 bool str_starts(struct str s, struct str prefix)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
     const char *p; /* not NUL-terminated; may be NULL when n is 0 */
@@ -24,10 +25,21 @@ struct str str_of(const char *cstr);                        /* NULL gives the em
 struct str str_slice(struct str s, size_t from, size_t to); /* clamped to s */
 struct str str_trim(struct str s);                          /* blanks and tabs at both ends: HTTP's OWS */
 
-bool str_eq(struct str a, struct str b);
-bool str_is(struct str a, const char *cstr);
 bool str_ieq(struct str a, struct str b); /* ASCII letters only */
-bool str_iis(struct str a, const char *cstr);
+/* Inline: nearly all comparisons are with a literal, whose length the compiler knows, and most are decided by it. */
+static inline bool str_eq(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+static inline bool str_is(struct str a, const char *cstr)
+{
+    return str_eq(a, (struct str){cstr, strlen(cstr)});
+}
+static inline bool str_iis(struct str a, const char *cstr)
+{
+    size_t n = strlen(cstr);
+    return a.n == n && str_ieq(a, (struct str){cstr, n});
+}
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 bool str_contains(struct str s, struct str needle);
