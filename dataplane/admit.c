@@ -113,7 +113,7 @@ static enum weir_err find_endpoint(struct request *r, const struct http1_head *h
     bool known_path = false;
     r->endpoint = endpoint_find(h->method, h->path, &known_path);
     if (r->endpoint != NULL) {
-        if (r->endpoint->kind == ENDPOINT_CHAT) r->dialect = dialect_of(r->endpoint->dialect);
+        r->dialect = r->endpoint->kind == ENDPOINT_CHAT ? dialect_of(r->endpoint->dialect) : admit_guess_dialect(h);
         return WEIR_OK;
     }
     struct str path = str_slice(h->path, 0, 100);

@@ -41,7 +41,6 @@ static const struct step *not_http(struct request *r)
 {
     const char *text = NULL;
     enum weir_err e = http1_error(&r->keep.in, &text);
-    if (r->dialect == NULL) r->dialect = admit_guess_dialect(http1_head(&r->keep.in));
     atomic_fetch_add_explicit(&r->w->journal.j->count.bad_http, 1, memory_order_relaxed);
     return request_fail(r, e, str_of(text));
 }
