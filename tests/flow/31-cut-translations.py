@@ -28,9 +28,11 @@ def world(tmp_path_factory):
         routes[f"rescued-{kind}"] = {"targets": targets, "fallbacks": ["b/large"], **quiet}
     weir = gateway.Gateway(folder / "weir", configuration({n: (k, fakes[n]) for n, k in kinds.items()}, routes)).start()
     yield weir, fakes
-    weir.check()
-    weir.stop()
-    fakes.stop()
+    try:
+        weir.check()
+    finally:
+        weir.stop()
+        fakes.stop()
 
 
 def ask(connection, dialect, model):

@@ -1,10 +1,12 @@
 """weir as real processes with a configuration and a state directory of its own, and the oracle that follows every fault."""
+import ctypes
 import glob
 import json
 import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import client
@@ -14,6 +16,15 @@ import processes
 LARGE = {"input": "2.50", "cached_input": "0.25", "cache_write": "3.125", "cache_write_1h": "5.00", "output": "10.00"}
 SMALL = {"input": "3.00", "cached_input": "0.30", "cache_write": "3.75", "cache_write_1h": "6.00", "output": "15.00"}
 CANARY = "sk-canary-Zq7-must-never-be-seen-in-any-output"
+
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def end_with_the_tests():
+    """Runs in the child: a test run that is killed leaves no weir behind."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def configuration(fakes, routes=None, **top):
@@ -106,8 +117,11 @@ class Gateway:
         self.stderr_path = os.path.join(self.folder, f"stderr.{self.starts}")
         self.starts += 1
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
+            # The signal comes when the thread that started it ends, so only the main one may ask for it.
+            main = threading.current_thread() is threading.main_thread()
             self.process = subprocess.Popen(
-                command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True
+                command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True,
+                preexec_fn=end_with_the_tests if main else None,
             )
         if wait:
             self.wait_ready()
