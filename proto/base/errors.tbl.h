@@ -42,6 +42,8 @@
       "INVALID_ARGUMENT", "the request is too large")                                                                  \
     X(URI_TOO_LONG, 414, CLIENT, NO, IGNORE, "invalid_request_error", "uri_too_long", "invalid_request_error",         \
       "INVALID_ARGUMENT", "the request line is too long")                                                              \
+    X(EXPECTATION, 417, CLIENT, NO, IGNORE, "invalid_request_error", "expectation_failed", "invalid_request_error",    \
+      "INVALID_ARGUMENT", "no expectation but 100-continue is met here")                                               \
     X(MISDIRECTED, 421, CLIENT, NO, IGNORE, "invalid_request_error", "misdirected_request", "invalid_request_error",   \
       "INVALID_ARGUMENT", "the Host header names another server")                                                      \
     X(UPGRADE, 426, CLIENT, NO, IGNORE, "invalid_request_error", "upgrade_required", "invalid_request_error",          \

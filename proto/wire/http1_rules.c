@@ -79,7 +79,7 @@ struct facts {
     unsigned hosts, lengths, codings;
     unsigned connection; /* CONN_ bits */
     bool underscore;     /* "Content_Length": CGI-like readers take it for the real one */
-    bool upgrade, expects_continue;
+    bool upgrade, expects_continue, expects_other;
 };
 
 /* A proxy must remove what Connection names. Naming these would make it drop what the message means, or whose it is. */
@@ -118,7 +118,11 @@ static void gather(const struct http1_header *h, struct facts *f)
         f->host = h->value;
         f->hosts++;
         return;
-    case 6: f->expects_continue |= str_iis(h->name, "expect") && str_iis(h->value, "100-continue"); return;
+    case 6:
+        if (!str_iis(h->name, "expect")) return;
+        f->expects_continue |= str_iis(h->value, "100-continue");
+        f->expects_other |= !str_iis(h->value, "100-continue");
+        return;
     case 7: f->upgrade |= str_iis(h->name, "upgrade") && h->value.n > 0; return;
     case 10:
         if (str_iis(h->name, "connection")) f->connection |= read_connection(h->value);
@@ -229,6 +233,10 @@ enum weir_err http1_rules_request(struct http1_head *head, const char **ret_text
     e = read_framing(head, &f, ret_text);
     if (e != WEIR_OK) return e;
     if (f.connection & CONN_PROTECTED) return bad("Connection names a header that must arrive", ret_text);
+    if (head->minor > 0 && f.expects_other) { /* RFC 9110 §10.1.1 */
+        *ret_text = "the only expectation that is met here is 100-continue";
+        return WEIR_EXPECTATION;
+    }
     head->keep_alive = read_keep_alive(head, &f);
     head->expect_continue = head->minor > 0 && f.expects_continue;
     head->upgrade = f.upgrade && (f.connection & CONN_UPGRADE) != 0;

@@ -234,12 +234,24 @@ static void chunks_of_hostile_requests_are_refused(void **state)
     buf_fini(&b);
 }
 
+static void expectations_are_not_ignored(void **state)
+{
+    (void)state;
+    struct str text = STR("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue, x\r\nContent-Length: 1\r\n\r\nx");
+    for (size_t cut = 0; cut <= text.n; cut++) {
+        bool bad;
+        assert_int_equal(read_cut(text, cut, &bad), WEIR_EXPECTATION);
+        assert_true(bad);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_of_hostile_requests_are_refused),
         cmocka_unit_test(hosts_and_lines_of_hostile_requests_are_refused),
         cmocka_unit_test(chunks_of_hostile_requests_are_refused),
+        cmocka_unit_test(expectations_are_not_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
