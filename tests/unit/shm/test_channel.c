@@ -49,7 +49,7 @@ static void a_boot_message_arrives_whole_with_its_descriptors(void **state)
     struct stat a, b;
     unsigned n = 0;
 
-    strcpy(m.u.boot.listen[0], "127.0.0.1:8490");
+    memcpy(m.u.boot.listen[0], "127.0.0.1:8490", sizeof "127.0.0.1:8490");
     memset(m.u.boot.listen[1], 'x', sizeof m.u.boot.listen[1]); /* no end: given one */
     sent[0] = sent[1] = sent[2] = null;
     assert_int_equal(channel_recv(pair[1], &got, fds, &n), 0);

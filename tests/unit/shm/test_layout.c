@@ -80,7 +80,7 @@ static void journals(void)
 }
 
 static const char pinned[] =
-#include "layout.txt.h"
+#include "tests/unit/shm/layout.tbl.h"
     ;
 
 static void offsets_are_what_this_version_says(void **state)
