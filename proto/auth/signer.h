@@ -18,6 +18,14 @@ struct credential {
     struct str project; /* Google: the project that is billed, where it is not the credential's own; usually empty */
 };
 
+/* What a signer may keep from one request to the next of the same provider; begins as zeros. It holds what can sign: whoever keeps it
+ * wipes it, and does not let it be dumped. */
+struct sign_cache {
+    uint8_t key[32];
+    uint16_t n;   /* bytes of `of`; 0: empty */
+    char of[238]; /* what the key was made of: day, region, service, secret; longer ones are not kept */
+};
+
 struct sign_request {
     struct str method;
     struct str host;                   /* as in the Host header: with the port unless it is the scheme's own */
@@ -29,8 +37,9 @@ struct sign_request {
     struct str
         payload_hash;  /* instead of body: 64 hex digits of its SHA-256, or "UNSIGNED-PAYLOAD"; empty: body is hashed */
     struct str region; /* of the provider's row: AWS */
-    struct str service; /* AWS; empty: "bedrock" */
-    uint64_t now_s;     /* since 1970, corrected by the provider's clock where that is known */
+    struct str service;       /* AWS; empty: "bedrock" */
+    uint64_t now_s;           /* since 1970, corrected by the provider's clock where that is known */
+    struct sign_cache *cache; /* may be NULL; spares SIGNER_SIGV4 a part of the work */
 };
 
 enum signer_kind { /* the first three as enum snap_auth */

@@ -261,18 +261,37 @@ static unsigned read_headers(const struct sigv4_input *in, struct arena *a, stru
 
 /* ---- Signature ---- */
 
-static void signing_key(const struct sigv4_input *in, struct arena *a, struct str date, uint8_t *ret_key)
+static void derive_key(const struct sigv4_input *in, struct str first, struct str day, uint8_t *ret_key)
 {
-    const struct str steps[] = {str_slice(date, 0, 8), in->region, in->service, STR("aws4_request")};
-    struct text first = joined(a, (const struct str[]){STR("AWS4"), in->credential.secret}, 2);
-    struct str key = text_view(&first);
+    const struct str steps[] = {day, in->region, in->service, STR("aws4_request")};
+    struct str key = first;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         uint8_t next[DIGEST_BYTES];
         digest_hmac(key, steps[i], next);
         memcpy(ret_key, next, DIGEST_BYTES);
         key = (struct str){(const char *)ret_key, DIGEST_BYTES};
     }
-    mbedtls_platform_zeroize(first.p, first.n);
+}
+
+/* The same for a day, a region, a service and a secret: all of them are compared. */
+static void signing_key(const struct sigv4_input *in, struct arena *a, struct str date, uint8_t *ret_key)
+{
+    struct str day = str_slice(date, 0, 8);
+    const struct str piece[] = {day, in->region, STR("/"), in->service, STR("/AWS4"), in->credential.secret};
+    struct text of = joined(a, piece, sizeof piece / sizeof *piece);
+    struct sign_cache *cache = of.n <= sizeof in->cache->of ? in->cache : NULL;
+    if (cache != NULL && cache->n > 0 && str_ct_eq(text_view(&of), (struct str){cache->of, cache->n})) {
+        memcpy(ret_key, cache->key, DIGEST_BYTES);
+    } else {
+        size_t secret_n = in->credential.secret.n + 4;
+        derive_key(in, str_slice(text_view(&of), of.n - secret_n, of.n), day, ret_key);
+        if (cache != NULL) {
+            memcpy(cache->key, ret_key, DIGEST_BYTES);
+            memcpy(cache->of, of.p, of.n);
+            cache->n = (uint16_t)of.n;
+        }
+    }
+    mbedtls_platform_zeroize(of.p, of.n);
 }
 
 static struct str scope_of(const struct sigv4_input *in, struct arena *a, struct str date)
@@ -407,6 +426,7 @@ enum weir_err sigv4_sign(const struct sign_request *r, const struct credential *
         .region = r->region,
         .service = r->service.n > 0 ? r->service : STR("bedrock"),
         .now_s = r->now_s,
+        .cache = r->cache,
         .show_payload_hash = true,
     };
     sigv4_headers(&in, a, &s);

@@ -24,10 +24,11 @@ struct sigv4_input {
     struct credential credential;
     struct str region, service;
     uint64_t now_s;
-    uint32_t expires_s;     /* query form: how long the signed URL holds */
-    bool keep_path;         /* "." and ".." and empty segments stay: services that sign the path as it is */
-    bool token_unsigned;    /* the session token is added behind the signature: services that want it so */
-    bool show_payload_hash; /* header form: x-amz-content-sha256 is sent and signed */
+    struct sign_cache *cache; /* may be NULL */
+    uint32_t expires_s;       /* query form: how long the signed URL holds */
+    bool keep_path;           /* "." and ".." and empty segments stay: services that sign the path as it is */
+    bool token_unsigned;      /* the session token is added behind the signature: services that want it so */
+    bool show_payload_hash;   /* header form: x-amz-content-sha256 is sent and signed */
 };
 
 #define SIGV4_UNSIGNED_PAYLOAD STR("UNSIGNED-PAYLOAD")

@@ -231,6 +231,48 @@ static void a_known_hash_spares_the_body(void **state)
     arena_fini(&a);
 }
 
+/* A kept key never signs for another secret, region, service or day. */
+static void a_kept_key_changes_nothing(void **state)
+{
+    (void)state;
+    static struct sign_cache cache;
+    static const char *const secrets[] = {"ExampleSecretKey/0123456789+abcdefghijkl", "b/us-east-1", "b"};
+    static const char *const regions[] = {"us-east-1", "us-east-1/b"};
+    struct arena a;
+    unsigned hits = 0;
+    arena_init(&a, 4096);
+    for (unsigned i = 0; i < 64; i++) {
+        struct sign_request r = bedrock_request(NULL, 0);
+        struct credential c = aws;
+        struct buf with = {0}, without = {0};
+        c.secret = str_of(secrets[i / 2 % 3]);
+        r.region = str_of(regions[i / 8 % 2]);
+        r.service = i / 16 % 2 ? STR("bedrock-mantle") : STR_NULL;
+        r.now_s += i / 32 * 86400;
+        assert_int_equal(signer_sign(SIGNER_SIGV4, &r, &c, &a, &without), WEIR_OK);
+        struct sign_cache before = cache;
+        r.cache = &cache;
+        assert_int_equal(signer_sign(SIGNER_SIGV4, &r, &c, &a, &with), WEIR_OK);
+        assert_true(str_eq(buf_view(&with), buf_view(&without)));
+        assert_true(cache.n > 0);
+        hits += memcmp(&before, &cache, sizeof cache) == 0;
+        buf_fini(&with);
+        buf_fini(&without);
+    }
+    assert_true(hits >= 32);
+    static char long_secret[300];
+    memset(long_secret, 'x', sizeof long_secret);
+    struct sign_request r = bedrock_request(NULL, 0);
+    struct credential c = {.access_key_id = STR("AK"), .secret = {long_secret, sizeof long_secret}};
+    struct sign_cache before = cache;
+    struct buf head = {0};
+    r.cache = &cache;
+    assert_int_equal(signer_sign(SIGNER_SIGV4, &r, &c, &a, &head), WEIR_OK);
+    assert_memory_equal(&before, &cache, sizeof cache);
+    buf_fini(&head);
+    arena_fini(&a);
+}
+
 static void what_cannot_be_signed_is_refused(void **state)
 {
     (void)state;
@@ -296,7 +338,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_agree_with_the_standard),  cmocka_unit_test(vendor_cases_agree),
         cmocka_unit_test(a_converse_request_is_signed),     cmocka_unit_test(a_known_hash_spares_the_body),
-        cmocka_unit_test(what_cannot_be_signed_is_refused), cmocka_unit_test(spellings_of_one_request_are_one),
+        cmocka_unit_test(a_kept_key_changes_nothing),       cmocka_unit_test(what_cannot_be_signed_is_refused),
+        cmocka_unit_test(spellings_of_one_request_are_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
