@@ -28,9 +28,8 @@ struct server {
 struct guest {
     struct server *s;
     uv_tcp_t tcp;
-    uv_write_t write;
     struct peer peer;
-    struct buf in, out;
+    struct buf in;
     bool answered;
     char bytes[4096];
 };
@@ -40,7 +39,6 @@ static void on_guest_closed(uv_handle_t *h)
     struct guest *g = h->data;
     if (g->s->tls != NULL) peer_fini(&g->peer);
     buf_fini(&g->in);
-    buf_fini(&g->out);
     free(g);
 }
 
@@ -49,23 +47,33 @@ static void guest_close(struct guest *g)
     if (!uv_is_closing((uv_handle_t *)&g->tcp)) uv_close((uv_handle_t *)&g->tcp, on_guest_closed);
 }
 
+struct sending {
+    uv_write_t req;
+    struct guest *guest;
+    struct buf bytes;
+    bool last;
+};
+
 static void on_guest_written(uv_write_t *w, int status)
 {
-    struct guest *g = w->data;
-    if (status < 0 || (g->answered && g->s->after == AFTER_CLOSE)) guest_close(g);
+    struct sending *s = w->data;
+    if (status != UV_ECANCELED && (status < 0 || (s->last && s->guest->s->after == AFTER_CLOSE))) guest_close(s->guest);
+    buf_fini(&s->bytes);
+    free(s);
 }
 
-static void guest_send(struct guest *g, struct buf *from)
+static void guest_send(struct guest *g, struct buf *from, bool last)
 {
     if (buf_len(from) == 0) return;
-    struct buf joined = {0}; /* what is under way stays in g->out: these texts are small and sent at once */
-    buf_add(&joined, buf_view(from));
+    struct sending *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->req.data = s;
+    s->guest = g;
+    s->last = last;
+    buf_add(&s->bytes, buf_view(from));
     buf_clear(from);
-    buf_fini(&g->out);
-    g->out = joined;
-    uv_buf_t b = uv_buf_init(g->out.p, (unsigned)buf_len(&g->out));
-    g->write.data = g;
-    assert_int_equal(uv_write(&g->write, (uv_stream_t *)&g->tcp, &b, 1, on_guest_written), 0);
+    uv_buf_t b = uv_buf_init(s->bytes.p, (unsigned)buf_len(&s->bytes));
+    assert_int_equal(uv_write(&s->req, (uv_stream_t *)&g->tcp, &b, 1, on_guest_written), 0);
 }
 
 /* Head and body are here: Content-Length is looked for as our own client spells it. */
@@ -92,10 +100,10 @@ static void guest_answer(struct guest *g)
     if (s->tls != NULL) {
         peer_write(&g->peer, str_of(s->answer));
         mbedtls_ssl_close_notify(&g->peer.ssl);
-        guest_send(g, &g->peer.out);
+        guest_send(g, &g->peer.out, true);
     } else {
         buf_addz(&text, s->answer);
-        guest_send(g, &text);
+        guest_send(g, &text, true);
     }
     buf_fini(&text);
 }
@@ -121,7 +129,7 @@ static void on_guest_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
         peer_drive(&g->peer);
         buf_add(&g->in, buf_view(&g->peer.plain));
         buf_clear(&g->peer.plain);
-        guest_send(g, &g->peer.out);
+        guest_send(g, &g->peer.out, false);
         if (g->peer.failed) {
             guest_close(g);
             return;
