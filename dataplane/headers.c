@@ -86,7 +86,7 @@ enum weir_err headers_write_request(struct request *r, size_t body_n, struct buf
     }
     struct str agent = http1_get(in, "user-agent");
     if (same && agent.n > 0) {
-        http1_write_header(out, STR("user-agent"), agent);
+        line(out, STR("user-agent: "), agent);
     } else {
         buf_add(out, STR("user-agent: weir/"));
         line(out, str_of(weir_version()), STR_NULL);
@@ -111,6 +111,14 @@ static void write_retry_after(struct str name, struct str value, uint64_t most, 
     buf_add(out, STR("\r\n"));
 }
 
+/* A header that was read may be written as it is: what could split a head was refused on the way in. */
+static void pass_on(struct buf *out, struct str name, struct str value)
+{
+    buf_add(out, name);
+    buf_add(out, STR(": "));
+    line(out, value, STR_NULL);
+}
+
 void headers_write_forwarded(const struct http1_head *answer, bool same, struct buf *out)
 {
     for (unsigned i = 0; i < answer->n; i++) {
@@ -120,9 +128,9 @@ void headers_write_forwarded(const struct http1_head *answer, bool same, struct 
         else if (str_iis(name, "retry-after-ms"))
             write_retry_after(name, value, HEADERS_RETRY_MOST_S * 1000, out);
         else if (str_iis(name, "x-request-id") || str_iis(name, "request-id"))
-            http1_write_header(out, STR("x-weir-upstream-request-id"), value);
+            pass_on(out, STR("x-weir-upstream-request-id"), value);
         else if (same && headers_go_down(name) && !http1_is_hop_by_hop(answer, name))
-            http1_write_header(out, name, value);
+            pass_on(out, name, value);
     }
 }
 

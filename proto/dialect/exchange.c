@@ -3,6 +3,8 @@
 #include "proto/dialect/chat.h"
 #include "proto/dialect/passthrough.h"
 
+#include <string.h>
+
 enum { EVENT_MOST_BYTES = 4 * 1024 * 1024, EVENT_ARENA_BYTES = 8 * 1024 };
 
 /* ---- Request ---- */
@@ -59,7 +61,15 @@ struct str exchange_target_path(const struct exchange *x, struct str base_path, 
     bool versioned = str_ends(base_path, STR("/v1"));
     /* "/v1beta/openai", "/api/paas/v4": an OpenAI look-alike's base path is whole, whatever its end */
     bool whole = versioned || (x->target->base_is_whole && base_path.n > 0);
-    return arena_printf(a, "%.*s%s%s", STR_FMT(base_path), whole ? "" : "/v1", x->target->path);
+    struct str piece[] = {base_path, whole ? STR_NULL : STR("/v1"), str_of(x->target->path)}, path = {NULL, 0};
+    char *to = arena_alloc(a, piece[0].n + piece[1].n + piece[2].n + 1);
+    path.p = to;
+    for (unsigned i = 0; i < 3; i++) {
+        if (piece[i].n > 0) memcpy(to + path.n, piece[i].p, piece[i].n);
+        path.n += piece[i].n;
+    }
+    to[path.n] = '\0';
+    return path;
 }
 
 /* ---- Facts ---- */

@@ -255,12 +255,23 @@ static void format_fixed(uint64_t v, unsigned decimals, unsigned keep, const cha
     uint64_t unit = 1;
     for (unsigned i = decimals; i < 9; i++) unit *= 10;
     v = (v / unit + (v % unit >= (unit + 1) / 2 && unit > 1)) * unit;
-    char fraction[10];
-    snprintf(fraction, sizeof fraction, "%09u", (unsigned)(v % NANO));
+    /* Backwards from the last digit; no printf, for each unary answer carries such a figure. */
+    char text[40], *at = text + sizeof text;
+    uint64_t fraction = v % NANO;
     unsigned n = 9;
-    while (n > keep && fraction[n - 1] == '0') n--;
-    fraction[n] = '\0';
-    snprintf(out, out_bytes, "%s%llu%s%s", sign, (unsigned long long)(v / NANO), n > 0 ? "." : "", fraction);
+    for (; n > keep && fraction % 10 == 0; n--) fraction /= 10;
+    *--at = '\0';
+    for (unsigned i = 0; i < n; i++, fraction /= 10) *--at = (char)('0' + fraction % 10);
+    if (n > 0) *--at = '.';
+    uint64_t whole = v / NANO;
+    do *--at = (char)('0' + whole % 10);
+    while ((whole /= 10) > 0);
+    for (size_t i = strlen(sign); i > 0; i--) *--at = sign[i - 1];
+    size_t have = (size_t)(text + sizeof text - at);
+    if (out_bytes == 0) return;
+    if (have > out_bytes) have = out_bytes;
+    memcpy(out, at, have);
+    out[have - 1] = '\0';
 }
 
 static uint64_t magnitude(int64_t v)
