@@ -43,7 +43,7 @@ static bool may_be_deep(struct str text)
         memcpy(&eight, text.p + i, 8);
         eight = (eight | blank) ^ brace;
         uint64_t other = ((eight & low) + low) | eight | low;
-        opened += (size_t)__builtin_popcountll(~other);
+        opened += (size_t)(((~other >> 7) * 0x0101010101010101ull) >> 56);
     }
     for (; i < text.n; i++) opened += (text.p[i] | 0x20) == '{'; /* '[' is 0x5B, '{' 0x7B */
     return opened > JSON_MAX_DEPTH;
