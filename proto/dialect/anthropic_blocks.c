@@ -199,6 +199,7 @@ enum weir_err anthropic_reading_messages(struct anthropic_reading *r, yyjson_val
             return bad(r, (unsigned)i, ".role must be user, assistant or system");
         struct message *m = add_message(r, role, (unsigned)i);
         enum weir_err e = read_blocks(r, &m->parts, tree_get(message, "content"), (unsigned)i);
+        if (e == WEIR_OK) e = chat_check_size(r->chat, r->arena, r->ret_why);
         if (e != WEIR_OK) return e;
     }
     return WEIR_OK;

@@ -51,6 +51,7 @@ static enum weir_err on_stop(struct anthropic_reading *r, yyjson_val *v)
 {
     size_t i, n;
     yyjson_val *word;
+    if (yyjson_arr_size(v) > TOOLS_MOST) return bad(r, "stop_sequences has too many entries");
     yyjson_arr_foreach(v, i, n, word) name_add(&r->chat->stop, r->arena, tree_str(word));
     return WEIR_OK;
 }
@@ -141,6 +142,7 @@ static enum weir_err on_tools(struct anthropic_reading *r, yyjson_val *v)
     size_t i, n;
     yyjson_val *tool;
     struct tool **end = &r->chat->tools;
+    if (yyjson_arr_size(v) > TOOLS_MOST) return bad(r, "tools has more than 2048 entries");
     yyjson_arr_foreach(v, i, n, tool)
     {
         struct str type = tree_get_str(tool, "type");
@@ -236,6 +238,7 @@ enum weir_err anthropic_read_request(struct str json, struct arena *a, struct ch
     enum weir_err e = tree_read(json, a, &root, ret_why);
     if (e != WEIR_OK) return e;
     struct chat *chat = arena_zalloc(a, sizeof *chat);
+    chat->used_before = a->used;
     chat->max_output = chat->parallel_tools = chat->schema_strict = chat->thinking_shown = -1;
     chat->choices = 1;
     struct anthropic_reading r = {.arena = a, .chat = chat, .ret_why = ret_why, .messages_end = &chat->messages};
@@ -244,6 +247,7 @@ enum weir_err anthropic_read_request(struct str json, struct arena *a, struct ch
     {
         r.member = tree_str(key);
         e = read_member(&r, value);
+        if (e == WEIR_OK) e = chat_check_size(chat, a, ret_why);
         if (e != WEIR_OK) return e;
     }
     e = anthropic_reading_system(&r, tree_get(root, "system"));

@@ -64,6 +64,13 @@ struct str loss_view(const struct loss *l)
 
 /* ---- Building ---- */
 
+enum weir_err chat_check_size(const struct chat *chat, const struct arena *a, struct str *ret_why)
+{
+    if (a->used - chat->used_before <= CHAT_MAX_BYTES) return WEIR_OK;
+    *ret_why = STR("the conversation has too many small pieces to be translated");
+    return WEIR_TOO_LARGE;
+}
+
 struct part *part_add(struct parts *list, struct arena *a, enum part_kind kind)
 {
     struct part *p = arena_zalloc(a, sizeof *p);

@@ -106,6 +106,7 @@ enum effort {
 enum thinking { THINKING_UNSET, THINKING_OFF, THINKING_ADAPTIVE, THINKING_BUDGET };
 
 struct chat {
+    size_t used_before; /* of the arena, as reading began */
     struct message *messages;
 
     struct tool *tools;
@@ -231,8 +232,12 @@ struct str loss_view(const struct loss *l);
 
 /* ---- Building and asking, shared by readers and writers ---- */
 
-/* A message of the client may have at most this many parts. */
-enum { PARTS_MOST = 4096, HINTS_MOST = 64 };
+/* What a client's message and request may have at most: some of it is searched for each of the other. */
+enum { PARTS_MOST = 4096, TOOLS_MOST = 2048, HINTS_MOST = 64 };
+
+/* A body of many tiny messages costs far more in the hub than its bytes: beyond this it is refused. */
+enum { CHAT_MAX_BYTES = 64 * 1024 * 1024 };
+enum weir_err chat_check_size(const struct chat *chat, const struct arena *a, struct str *ret_why);
 
 struct part *part_add(struct parts *list, struct arena *a, enum part_kind kind);
 struct name *name_add(struct names *list, struct arena *a, struct str text);

@@ -20,10 +20,9 @@ static bool has_foreign_details(yyjson_val *message)
     return false;
 }
 
-static bool is_foreign_member(enum dialect_id dialect, yyjson_val *message, struct str key)
+static bool is_reasoning(struct str key)
 {
-    return dialect == DIALECT_OPENAI_CHAT && has_foreign_details(message) &&
-           (str_is(key, "reasoning_details") || str_is(key, "reasoning_content") || str_is(key, "reasoning"));
+    return str_is(key, "reasoning_details") || str_is(key, "reasoning_content") || str_is(key, "reasoning");
 }
 
 static bool emit_blocks(struct buf *out, yyjson_val *blocks)
@@ -53,10 +52,11 @@ static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *m
     size_t i, n;
     yyjson_val *key, *value;
     bool first = true, stripped = false;
+    bool foreign = dialect == DIALECT_OPENAI_CHAT && has_foreign_details(message);
     buf_addc(out, '{');
     yyjson_obj_foreach(message, i, n, key, value)
     {
-        if (is_foreign_member(dialect, message, tree_str(key))) {
+        if (foreign && is_reasoning(tree_str(key))) {
             stripped = true;
             continue;
         }

@@ -227,6 +227,7 @@ enum weir_err openai_reading_messages(struct openai_reading *r, yyjson_val *v)
     yyjson_arr_foreach(v, i, n, message)
     {
         enum weir_err e = read_message(r, message, (unsigned)i);
+        if (e == WEIR_OK) e = chat_check_size(r->chat, r->arena, r->ret_why);
         if (e != WEIR_OK) return e;
     }
     return WEIR_OK;

@@ -63,6 +63,7 @@ static enum weir_err on_stop(struct openai_reading *r, yyjson_val *v)
 {
     size_t i, n;
     yyjson_val *word;
+    if (yyjson_arr_size(v) > TOOLS_MOST) return bad(r, "stop has too many entries");
     if (yyjson_is_str(v)) name_add(&r->chat->stop, r->arena, tree_str(v));
     yyjson_arr_foreach(v, i, n, word) name_add(&r->chat->stop, r->arena, tree_str(word));
     return WEIR_OK;
@@ -182,6 +183,7 @@ static enum weir_err on_tools(struct openai_reading *r, yyjson_val *v)
 {
     size_t i, n;
     yyjson_val *tool;
+    if (yyjson_arr_size(v) > TOOLS_MOST) return bad(r, "tools has more than 2048 entries");
     yyjson_arr_foreach(v, i, n, tool)
     {
         enum weir_err e = on_tool(r, tool, i);
@@ -190,16 +192,19 @@ static enum weir_err on_tools(struct openai_reading *r, yyjson_val *v)
     return WEIR_OK;
 }
 
-static void choose_allowed(struct openai_reading *r, yyjson_val *allowed)
+static enum weir_err choose_allowed(struct openai_reading *r, yyjson_val *allowed)
 {
     size_t i, n;
     yyjson_val *tool;
+    if (yyjson_arr_size(tree_get(allowed, "tools")) > TOOLS_MOST)
+        return bad(r, "tool_choice allows more than 2048 tools");
     r->chat->tool_choice = str_is(tree_get_str(allowed, "mode"), "required") ? TOOLS_REQUIRED : TOOLS_AUTO;
     yyjson_arr_foreach(tree_get(allowed, "tools"), i, n, tool)
     {
         struct str name = tree_get_str(tree_get(tool, "function"), "name");
         name_add(&r->chat->allowed_tools, r->arena, name.n > 0 ? name : tree_get_str(tool, "name"));
     }
+    return WEIR_OK;
 }
 
 static enum weir_err on_tool_choice(struct openai_reading *r, yyjson_val *v)
@@ -216,7 +221,7 @@ static enum weir_err on_tool_choice(struct openai_reading *r, yyjson_val *v)
         c->tool_choice = TOOLS_ONE;
         c->tool_choice_name = tree_get_str(tree_get(v, "function"), "name");
     } else if (str_is(type, "allowed_tools"))
-        choose_allowed(r, tree_get(v, "allowed_tools"));
+        return choose_allowed(r, tree_get(v, "allowed_tools"));
     else if (str_is(type, "custom"))
         openai_reading_demand(r, STR("tool_choice of type custom"));
     else
@@ -315,6 +320,7 @@ enum weir_err openai_chat_read_request(struct str json, struct arena *a, struct 
     enum weir_err e = tree_read(json, a, &root, ret_why);
     if (e != WEIR_OK) return e;
     struct chat *chat = arena_zalloc(a, sizeof *chat);
+    chat->used_before = a->used;
     chat->max_output = chat->parallel_tools = chat->schema_strict = chat->thinking_shown = -1;
     chat->choices = 1;
     struct openai_reading r = {.arena = a, .chat = chat, .ret_why = ret_why, .tools_end = &chat->tools};
@@ -323,6 +329,7 @@ enum weir_err openai_chat_read_request(struct str json, struct arena *a, struct 
     {
         r.member = tree_str(key);
         e = read_member(&r, value);
+        if (e == WEIR_OK) e = chat_check_size(chat, a, ret_why);
         if (e != WEIR_OK) return e;
     }
     *ret_chat = chat;

@@ -18,24 +18,20 @@ static uint32_t hash(struct str s)
     return h;
 }
 
+static bool is_word_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
 struct str openai_tool_name(struct openai_writing *w, struct str name)
 {
-    for (const struct name *r = w->chat->renamed.first; r != NULL; r = r->next)
-        if (str_eq(r->value, name)) return r->text;
     bool fits = name.n <= NAME_MOST && name.n > 0;
-    for (size_t i = 0; i < name.n && fits; i++)
-        fits = (name.p[i] >= 'a' && name.p[i] <= 'z') || (name.p[i] >= 'A' && name.p[i] <= 'Z') ||
-               (name.p[i] >= '0' && name.p[i] <= '9') || name.p[i] == '_' || name.p[i] == '-';
+    for (size_t i = 0; i < name.n && fits; i++) fits = is_word_char(name.p[i]);
     if (fits) return name;
-    struct str part = arena_copy(w->arena, str_slice(name, 0, NAME_MOST - 9));
-    char *p = (char *)(uintptr_t)part.p;
-    for (size_t i = 0; i < part.n; i++)
-        if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z') || (p[i] >= '0' && p[i] <= '9') ||
-              p[i] == '-'))
-            p[i] = '_';
-    struct str sent = arena_printf(w->arena, "%.*s_%08x", STR_FMT(part), hash(name));
-    name_add(&w->chat->renamed, w->arena, sent)->value = name;
-    return sent;
+    char sent[NAME_MOST];
+    size_t n = name.n < NAME_MOST - 9 ? name.n : NAME_MOST - 9; /* room for "_" and eight digits */
+    for (size_t i = 0; i < n; i++) sent[i] = is_word_char(name.p[i]) ? name.p[i] : '_';
+    return arena_printf(w->arena, "%.*s_%08x", (int)n, sent, hash(name));
 }
 
 /* ---- Members ---- */
@@ -94,8 +90,10 @@ static enum weir_err write_stop(struct openai_writing *w)
 
 static void write_tool(struct openai_writing *w, const struct tool *t)
 {
+    struct str sent = openai_tool_name(w, t->name);
+    if (!str_eq(sent, t->name)) name_add(&w->chat->renamed, w->arena, sent)->value = t->name;
     buf_add(w->out, STR("{\"type\":\"function\",\"function\":{\"name\":"));
-    buf_add_json_str(w->out, openai_tool_name(w, t->name));
+    buf_add_json_str(w->out, sent);
     if (t->description.n > 0) {
         key(w, "description");
         buf_add_json_str(w->out, t->description);

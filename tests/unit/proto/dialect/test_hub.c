@@ -115,6 +115,26 @@ static void trees_are_bounded(void **state)
     free(text);
 }
 
+/* Half a million messages of one letter are refused before they fill the memory. */
+static void conversations_are_bounded(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 500000 };
+    struct buf body = {0};
+    struct chat *chat;
+    struct str why = STR_NULL;
+    buf_addz(&body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}");
+    for (unsigned i = 0; i < MESSAGES; i++) buf_addz(&body, ",{\"role\":\"user\",\"content\":\"x\"}");
+    buf_addz(&body, "]}");
+    for (enum dialect_id d = 0; d < DIALECT_COUNT; d++) {
+        assert_int_equal(dialect_of(d)->read_request(buf_view(&body), &arena, &chat, &why), WEIR_TOO_LARGE);
+        assert_true(str_contains(why, STR("too many")));
+        assert_true(arena.used < CHAT_MAX_BYTES + TREE_MAX_BYTES);
+        arena_reset(&arena);
+    }
+    buf_fini(&body);
+}
+
 static void claude_names(void **state)
 {
     (void)state;
@@ -251,6 +271,7 @@ int main(void)
         cmocka_unit_test_teardown(trees_keep_numbers_and_order, teardown),
         cmocka_unit_test_teardown(integers, teardown),
         cmocka_unit_test_teardown(trees_are_bounded, teardown),
+        cmocka_unit_test_teardown(conversations_are_bounded, teardown),
         cmocka_unit_test_teardown(claude_names, teardown),
         cmocka_unit_test_teardown(gpt_names, teardown),
         cmocka_unit_test_teardown(too_many_calls_are_refused, teardown),
