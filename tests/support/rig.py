@@ -9,6 +9,7 @@ return False to close the connection. Configuration lines: see rig.c.
 import glob
 import json
 import os
+import resource
 import socket
 import subprocess
 import threading
@@ -247,7 +248,7 @@ def request_bytes(body, path="/v1/chat/completions", headers="", method="POST", 
 
 
 class Rig:
-    def __init__(self, folder, lines):
+    def __init__(self, folder, lines, descriptors=None):
         self.folder = str(folder)
         self.state = os.path.join(self.folder, "rig")
         os.makedirs(self.state, mode=0o700, exist_ok=True)
@@ -264,6 +265,7 @@ class Rig:
             stderr=subprocess.PIPE,
             text=True,
             env=env,
+            preexec_fn=None if descriptors is None else lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)),
         )
         for line in [f"listen {self.port}", *lines, "go"]:
             self.process.stdin.write(line + "\n")
