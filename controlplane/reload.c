@@ -125,7 +125,7 @@ static void restore_from_store(struct core *c)
 void reload_read(struct core *c, struct buf *refusal)
 {
     struct problems problems;
-    problems_init(&problems, str_of(c->config_path));
+    problems_init(&problems, str_of(c->config_path[0] != '\0' ? c->config_path : "weir"));
     c->origin = c->config_path[0] != '\0' ? ORIGIN_FILE : ORIGIN_ENVIRONMENT;
     c->read_config = load(c, &problems);
     if (problems.n > 0) problems_write_text(&problems, refusal);
@@ -176,7 +176,7 @@ bool reload_again(struct core *c, struct buf *lines)
     struct problems problems;
     struct buf why = {0};
     struct candidate n = {.snapshot_fd = -1, .secrets_fd = -1};
-    problems_init(&problems, str_of(c->config_path));
+    problems_init(&problems, str_of(c->config_path[0] != '\0' ? c->config_path : "weir"));
     n.config = load(c, &problems);
     if (n.config == NULL) problems_write_text(&problems, &why);
     bool ok = n.config != NULL && build(c, &n, &why);
