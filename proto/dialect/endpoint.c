@@ -76,6 +76,7 @@ const char *endpoint_suggest(struct str path)
     unsigned best = NEAR + 1;
     const char *nearest = NULL;
     path = normal_path(path);
+    if (str_ends(path, STR("/responses"))) return NULL; /* another API, near to "/messages" by its letters only */
     for (unsigned i = 0; i < SPELLING_COUNT; i++) {
         if (SPELLINGS[i].endpoint == &HELLO) continue;
         unsigned d = str_distance(path, str_of(SPELLINGS[i].path), NEAR);

@@ -215,6 +215,40 @@ static void too_many_calls_in_a_stream(void **state)
     buf_fini(&stream);
 }
 
+static void request_with(enum dialect_id client, const struct target_hints *hints, const char *body, const char *model)
+{
+    struct str why = STR_NULL;
+    enum dialect_id target = client == DIALECT_OPENAI_CHAT ? DIALECT_ANTHROPIC : DIALECT_OPENAI_CHAT;
+    exchange_fini(&x);
+    buf_clear(&out);
+    assert_int_equal(call_read(client, str_of(body), &arena, &call, &why), WEIR_OK);
+    assert_int_equal(
+        exchange_request_to(&x, client, target, hints, &call, str_of(body), str_of(model), &arena, &out, &why),
+        WEIR_OK);
+}
+
+/* What is known of a target beside its name: its limit is the default and the most, and thinking stays within it. */
+static void target_hints(void **state)
+{
+    (void)state;
+    const struct target_hints small = {.max_output = 2000}, azure = {.max_completion_tokens = true};
+#define ASK(rest) "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]" rest "}"
+    request_with(DIALECT_OPENAI_CHAT, &small, ASK(""), "claude-sonnet-4-5");
+    assert_true(str_contains(buf_view(&out), STR("\"max_tokens\":2000,")));
+    assert_int_equal(x.max_output, 2000);
+    request_with(DIALECT_OPENAI_CHAT, &small, ASK(",\"max_tokens\":9000"), "claude-sonnet-4-5");
+    assert_true(str_contains(buf_view(&out), STR("\"max_tokens\":2000,")));
+    request_with(DIALECT_OPENAI_CHAT, &small, ASK(",\"max_tokens\":500,\"reasoning_effort\":\"high\""),
+                 "claude-sonnet-4-5");
+    assert_true(str_contains(buf_view(&out), STR("\"max_tokens\":1524,")));
+    assert_true(str_contains(buf_view(&out), STR("\"budget_tokens\":1024}")));
+    request_with(DIALECT_ANTHROPIC, &azure, ASK(",\"max_tokens\":5"), "my-deployment");
+    assert_true(str_contains(buf_view(&out), STR("\"max_completion_tokens\":5")));
+    request_with(DIALECT_ANTHROPIC, &small, ASK(",\"max_tokens\":5"), "my-deployment");
+    assert_true(str_contains(buf_view(&out), STR("\"max_tokens\":5")));
+#undef ASK
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +259,7 @@ int main(void)
         cmocka_unit_test_teardown(errors_end_a_stream, teardown),
         cmocka_unit_test_teardown(a_broken_stream_never_ends_well, teardown),
         cmocka_unit_test_teardown(too_many_calls_in_a_stream, teardown),
+        cmocka_unit_test_teardown(target_hints, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
