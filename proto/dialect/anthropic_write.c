@@ -60,15 +60,19 @@ static void plan_adaptive(const struct anthropic_writing *w, enum effort e, stru
     p->effort = e == EFFORT_MINIMAL ? EFFORT_LOW : e == EFFORT_XHIGH && !w->traits.xhigh ? EFFORT_HIGH : e;
 }
 
-/* The budget is part of max_tokens and must leave room for an answer. */
-static void plan_budget(const struct anthropic_writing *w, int64_t budget, struct plan *p)
+/* The budget is part of max_tokens and must leave room for an answer. max_tokens is not raised for it: that limit is the client's,
+ * and money was reserved by it. Where it is too small for any thinking, there is none. */
+static void plan_budget(struct anthropic_writing *w, int64_t budget, struct plan *p)
 {
-    int64_t most = w->hints->max_output;
+    int64_t most = p->max_tokens * 95 / 100;
+    if (budget > most) budget = most;
+    if (budget < BUDGET_LEAST && most > BUDGET_LEAST) budget = BUDGET_LEAST;
+    if (budget < BUDGET_LEAST) {
+        loss_addz(w->loss, "reasoning_effort");
+        return;
+    }
     p->on = true;
-    p->budget = budget < BUDGET_LEAST ? BUDGET_LEAST : budget;
-    if (p->max_tokens <= p->budget) p->max_tokens += p->budget;
-    if (most > BUDGET_LEAST && p->max_tokens > most) p->max_tokens = most;
-    if (p->budget >= p->max_tokens) p->budget = p->max_tokens - 1;
+    p->budget = budget;
 }
 
 /* With a budget, a turn of tool calls must begin with the thinking that led to them. Where the client could not bring it back,
