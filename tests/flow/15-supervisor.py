@@ -144,6 +144,7 @@ def test_bad_options_are_usage(stand):
 
 def test_taken_port_is_refused_and_names_the_holder(stand):
     with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", stand.port))
         holder.listen()
         done = stand.run("--state", stand.state)
