@@ -9,7 +9,7 @@ enum { HINT_MOST_MS = 3600 * 1000 };
 
 static int64_t clamp(double ms)
 {
-    return ms < 0 ? 0 : ms > HINT_MOST_MS ? HINT_MOST_MS : (int64_t)ms;
+    return ms < 0 ? 0 : ms > (double)HINT_MOST_MS ? HINT_MOST_MS : (int64_t)ms;
 }
 
 /* "12", "1.5": digits with at most one point; nothing of the locale. Moves *s behind it. */
