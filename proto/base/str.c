@@ -32,11 +32,27 @@ static unsigned char lower(char c)
     return u >= 'A' && u <= 'Z' ? (unsigned char)(u | 0x20) : u;
 }
 
+/* Bytes that differ may be the same letter only where nothing but bit 0x20 differs. */
+static bool may_be_same(uint64_t difference)
+{
+    return (difference & ~0x2020202020202020ull) == 0;
+}
+
 bool str_ieq(struct str a, struct str b)
 {
     if (a.n != b.n) return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (lower(a.p[i]) != lower(b.p[i])) return false;
+    size_t i = 0;
+    for (; i + 8 <= a.n; i += 8) { /* header names: most are equal or differ at once */
+        uint64_t x, y;
+        memcpy(&x, a.p + i, 8);
+        memcpy(&y, b.p + i, 8);
+        if (x == y) continue;
+        if (!may_be_same(x ^ y)) return false;
+        for (size_t k = i; k < i + 8; k++)
+            if (lower(a.p[k]) != lower(b.p[k])) return false;
+    }
+    for (; i < a.n; i++)
+        if (a.p[i] != b.p[i] && lower(a.p[i]) != lower(b.p[i])) return false;
     return true;
 }
 
