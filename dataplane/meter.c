@@ -119,7 +119,7 @@ void meter_attempt_begin(struct request *r)
     if (u->upstream_dialect != u->client_dialect) u->flags |= RECORD_TRANSLATED;
     PUT(u->provider, snap_text(sn, r->provider->name));
     PUT(u->model, r->model);
-    int64_t out = r->call.max_output > 0 ? r->call.max_output : r->target->max_output;
+    int64_t out = r->x.max_output > 0 ? r->x.max_output : r->target->max_output;
     const struct price_row *price = r->price = meter_price(sn, r->target, r->model);
     if (price != NULL) {
         u->price_date = price->date != 0 ? price->date : sn->s->price_list_date;
@@ -148,7 +148,7 @@ bool meter_open_slot(struct request *r)
     struct usage_record *u = &r->rec;
     if (r->slot != NULL) return true;
     u->usage.in_uncached = r->call.input_bound;
-    u->usage.out_total = r->call.max_output > 0 ? r->call.max_output : 0;
+    u->usage.out_total = r->x.max_output > 0 ? r->x.max_output : 0;
     u->usage.requests = 1;
     price(r, PRICE_BASIS_ESTIMATED);
     u->outcome = OUTCOME_WORKER_DIED;

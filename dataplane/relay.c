@@ -158,15 +158,19 @@ static const struct step *error_is_whole(struct request *r)
     const struct http1_head *h = http1_head(&r->up->in);
     struct str body = buf_view(&r->keep.held), coding = http1_get(h, "content-encoding");
     if (coding.n > 0 && !str_iis(coding, "identity")) body = STR_NULL;
+    bool anthropic = r->x.target->id == DIALECT_ANTHROPIC;
     struct answer_headers a = {
         .content_type = http1_get(h, "content-type"),
         .retry_after = http1_get(h, "retry-after"),
         .retry_after_ms = http1_get(h, "retry-after-ms"),
         .should_retry = http1_get(h, "x-should-retry"),
-        .limit_requests_left = http1_get(h, "x-ratelimit-remaining-requests"),
-        .limit_tokens_left = http1_get(h, "x-ratelimit-remaining-tokens"),
-        .limit_requests_reset = http1_get(h, "x-ratelimit-reset-requests"),
-        .limit_tokens_reset = http1_get(h, "x-ratelimit-reset-tokens"),
+        .limit_requests_left =
+            http1_get(h, anthropic ? "anthropic-ratelimit-requests-remaining" : "x-ratelimit-remaining-requests"),
+        .limit_tokens_left =
+            http1_get(h, anthropic ? "anthropic-ratelimit-tokens-remaining" : "x-ratelimit-remaining-tokens"),
+        .limit_requests_reset =
+            http1_get(h, anthropic ? "anthropic-ratelimit-requests-reset" : "x-ratelimit-reset-requests"),
+        .limit_tokens_reset = http1_get(h, anthropic ? "anthropic-ratelimit-tokens-reset" : "x-ratelimit-reset-tokens"),
         .date = http1_get(h, "date"),
     };
     r->x.target->read_error(h->status, &a, body, &r->keep.arena, &r->said);
