@@ -26,9 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,15 +116,6 @@ static bool live_make(struct supervisor *s, const char **ret_why)
     return true;
 }
 
-static bool journal_is_there(const struct supervisor *s, unsigned w)
-{
-    char path[PATH_MAX + 32];
-    struct stat st;
-
-    snprintf(path, sizeof path, "%s/journal.%u", s->launch.state, w);
-    return lstat(path, &st) == 0;
-}
-
 /* Opened, or made; a bad one is moved aside, and its slots belong to the dead from here on. */
 static bool journal_take(struct supervisor *s, unsigned w, const char **ret_why)
 {
@@ -143,7 +132,7 @@ static bool journal_take(struct supervisor *s, unsigned w, const char **ret_why)
 static bool journals_take(struct supervisor *s, const char **ret_why)
 {
     for (unsigned w = 0; w < SHM_WORKERS; w++)
-        if (journal_is_there(s, w) && !journal_take(s, w, ret_why)) return false;
+        if (journal_exists(s->launch.state, w) && !journal_take(s, w, ret_why)) return false;
     return true;
 }
 
@@ -595,18 +584,6 @@ static void loop(struct supervisor *s)
 
 /* ---- from start to exit ---- */
 
-/* One descriptor per connection on both sides: take what the administrator allows. */
-static void descriptors_allow(void)
-{
-    struct rlimit files;
-    enum { ENOUGH = 262144 };
-
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max < ENOUGH ? files.rlim_max : ENOUGH;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-}
-
 int supervisor_main(const struct supervisor_options *o)
 {
     static struct supervisor s;
@@ -626,7 +603,7 @@ int supervisor_main(const struct supervisor_options *o)
     s.launch.environment = environment_take();
     s.launch.worker_environment = environment_for_worker(s.launch.environment);
     s.notify_path = environment_get(s.launch.environment, "NOTIFY_SOCKET");
-    descriptors_allow();
+    process_allow_descriptors();
     if (!launch_find(&s.launch) || !signals_take(&s) || !live_make(&s, &why) || !journals_take(&s, &why)) {
         say("cannot start: %s", why[0] != '\0' ? why : strerror(errno));
         return EXIT_REFUSED;

@@ -27,6 +27,7 @@ struct journal_map {
  * "….bad-<time>" and counted in *ret_bad, and a new one made. */
 bool journal_open(const char *dir, unsigned worker, struct journal_map *ret_map, unsigned *ret_bad,
                   const char **ret_why);
+bool journal_exists(const char *dir, unsigned worker); /* something has that name, a journal or not */
 /* As journal_open(), but neither creates nor renames: for the control plane, beside a writer that may be alive. */
 bool journal_open_existing(const char *dir, unsigned worker, struct journal_map *ret_map, const char **ret_why);
 bool journal_map_fd(int fd, struct journal_map *ret_map, const char **ret_why); /* inherited descriptor, kept open */

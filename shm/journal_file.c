@@ -146,6 +146,15 @@ bool journal_open(const char *dir, unsigned worker, struct journal_map *ret_map,
     return true;
 }
 
+bool journal_exists(const char *dir, unsigned worker)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    const char *why;
+
+    return path_of(dir, worker, path, &why) && lstat(path, &st) == 0;
+}
+
 bool journal_open_existing(const char *dir, unsigned worker, struct journal_map *ret_map, const char **ret_why)
 {
     char path[PATH_MAX];

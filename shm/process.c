@@ -94,6 +94,16 @@ void process_harden(const char *name)
     crash_line(name);
 }
 
+void process_allow_descriptors(void)
+{
+    struct rlimit files;
+    enum { ENOUGH = 262144 };
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max < ENOUGH ? files.rlim_max : ENOUGH;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 bool process_die_with(pid_t parent)
 {
     return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == parent;

@@ -13,6 +13,9 @@
  * of the program counter, version) to standard error. name: of the process, at most 15 bytes; NULL: keep. */
 void process_harden(const char *name);
 
+/* One descriptor per connection on both sides: takes what the administrator allows. Inherited by children. */
+void process_allow_descriptors(void);
+
 /* Between fork and exec, and again after exec: this process ends with its parent. false: the parent is gone already. */
 bool process_die_with(pid_t parent);
 

@@ -409,8 +409,8 @@ def test_a11_stopped_worker_is_replaced_on_the_same_socket(start_fakes, start_we
     hung = workers_of(gateway)[1]
     os.kill(hung, signal.SIGSTOP)
     begin = time.monotonic()
-    processes.wait_until(lambda: workers_of(gateway).get(1) not in (None, hung), 6, f"a new worker 1\n{said(gateway)}")
-    assert 2.0 < time.monotonic() - begin < 4.5
+    processes.wait_until(lambda: workers_of(gateway).get(1) not in (None, hung), 8, f"a new worker 1\n{said(gateway)}")
+    assert 2.0 < time.monotonic() - begin < 6
     assert f"worker 1 (pid {hung}) has no heartbeat; SIGABRT sent" in said(gateway)
     wait_all(gateway)
     gateway.check()
@@ -425,7 +425,7 @@ def test_a12_stopped_control_plane_is_replaced_and_no_request_fails(start_fakes,
     os.kill(hung, signal.SIGSTOP)
     begin = time.monotonic()
     processes.wait_until(lambda: gateway.pids()["controlplane"] not in (None, hung), 10, "a new control plane")
-    assert 5.0 < time.monotonic() - begin < 7.5
+    assert 5.0 < time.monotonic() - begin < 9
     load.join()
     assert load.failed == [] and load.whole > 250, load
     wait_all(gateway)
