@@ -23,8 +23,12 @@ class Authority:
             f.write(f"subjectAltName={san}\nextendedKeyUsage=serverAuth\n")
         _openssl(self.folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{leaf}.key",
                  "-out", f"{leaf}.csr", "-subj", f"/CN={leaf}")
-        _openssl(self.folder, "x509", "-req", "-in", f"{leaf}.csr", "-CA", f"{self.name}.crt", "-CAkey", f"{self.name}.key",
-                 "-CAcreateserial", "-days", days, "-extfile", f"{leaf}.ext", "-out", f"{leaf}.crt")
+        sign = ["x509", "-req", "-in", f"{leaf}.csr", "-CA", f"{self.name}.crt", "-CAkey", f"{self.name}.key", "-CAcreateserial",
+                "-extfile", f"{leaf}.ext", "-out", f"{leaf}.crt"]
+        try:
+            _openssl(self.folder, *sign, "-days", days)
+        except subprocess.CalledProcessError: # newer versions make no certificate that ends before it begins
+            _openssl(self.folder, *sign, "-not_before", "20200101000000Z", "-not_after", "20200201000000Z")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(os.path.join(self.folder, f"{leaf}.crt"), os.path.join(self.folder, f"{leaf}.key"))
         if version is not None:
