@@ -247,8 +247,8 @@ static const struct step *step_retry(struct request *r)
         return &STEP_connect;
     }
     attempt_over(r, OUTCOME_FAILED, r->attempt_err, r->attempt_why);
-    if (r->up != NULL && r->up->ended)
-        upstream_release(&r->up); /* an error answered in full says nothing against the connection */
+    if (r->up != NULL && r->up->ended && r->status >= 400 && r->attempt_err != WEIR_UP_PROTOCOL)
+        upstream_release(&r->up); /* an error answered in full says nothing against the connection; nonsense does */
     else
         upstream_close(&r->up);
     if (v == RETRY_SAME && live_retry_take(core_target(r->w, r->target->id), uv_now(&r->w->loop))) {
