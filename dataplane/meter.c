@@ -164,6 +164,22 @@ void meter_drop_slot(struct request *r)
     r->slot = NULL;
 }
 
+/* What cannot be is no bill: such a figure counts as not sent, and an estimate takes its place. */
+static bool drop_absurd(struct usage *u)
+{
+    int64_t in = usage_in_total(u);
+    if (!u->clamped && in <= USAGE_BELIEVED && u->out_total <= USAGE_BELIEVED) return false;
+    if (in == 0 || in > USAGE_BELIEVED) {
+        u->in_uncached = u->cache_read = u->cache_write_5m = u->cache_write_1h = u->in_audio = u->in_image = 0;
+        u->known &= (uint8_t)~USAGE_INPUT;
+    }
+    if (u->out_total == 0 || u->out_total > USAGE_BELIEVED) {
+        u->out_total = u->out_reasoning = u->out_audio = u->out_image = 0;
+        u->known &= (uint8_t)~USAGE_OUTPUT;
+    }
+    return true;
+}
+
 /* What the provider may charge for: known figures where it sent them, else a bound of the input and the output that was seen. */
 static void settle_usage(struct request *r)
 {
@@ -174,8 +190,8 @@ static void settle_usage(struct request *r)
     u->basis = PRICE_BASIS_NONE;
     r->cost_nanousd = 0;
     if (!may_cost) return;
-    bool guess = false;
     if (r->has_exchange) u->usage = r->x.usage;
+    bool guess = drop_absurd(&u->usage);
     if (!(u->usage.known & USAGE_INPUT)) {
         u->usage.in_uncached = r->call.input_bound;
         guess = true;

@@ -217,8 +217,6 @@ static void pass_bytes(struct exchange *x, const struct passing *p, struct str r
         x->end_at = buf_len(x->out);
     }
     buf_add(x->out, raw);
-    if (!ends_with_blank_line(raw)) /* the stream's last event came without its blank line */
-        buf_add(x->out, STR("\n\n"));
 }
 
 static void take_event(struct exchange *x, const struct sse_event *ev)
@@ -237,7 +235,8 @@ static void take_event(struct exchange *x, const struct sse_event *ev)
     if (ev->data.n > 0) {
         arena_reset(&x->events);
         enum weir_err e = x->target->read_event(x->reader, ev->name, ev->data, &x->events, on_delta, &p);
-        if (e != WEIR_OK && !is_over(x))
+        bool may_pass = x->same && (x->facts & EXCHANGE_CONTENT) != 0; /* what the client makes of it is its affair */
+        if (e != WEIR_OK && !is_over(x) && !may_pass)
             fail(x, EXCHANGE_BROKEN, e, STR("an event of the provider's stream cannot be read"));
     }
     if (x->same) pass_bytes(x, &p, ev->raw);
@@ -275,7 +274,12 @@ void exchange_finish(struct exchange *x, struct buf *out)
     if (is_over(x)) return;
     open_stream(x);
     x->out = out;
-    if (sse_finish(&x->sse, &ev)) take_event(x, &ev);
+    if (sse_finish(&x->sse, &ev)) {
+        size_t before = buf_len(out);
+        take_event(x, &ev);
+        if (x->same && buf_len(out) > before && !ends_with_blank_line(ev.raw)) /* it came without its blank line */
+            buf_add(out, STR("\n\n"));
+    }
     if (!is_over(x)) end_at_finish(x);
     x->out = NULL;
 }

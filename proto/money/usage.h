@@ -45,5 +45,8 @@ int64_t usage_in_total(const struct usage *u);
 /* Both kinds of cache write. These two clamp each figure again, so that a record from shared memory cannot overflow them. */
 int64_t usage_cache_write(const struct usage *u);
 
+/* A single call never comes near it: a figure above is not booked as the provider's word but replaced by an estimate. */
+#define USAGE_BELIEVED ((int64_t)1 << 28)
+
 /* Takes a provider's figure: 0 for negative, USAGE_MAX for more; both mark `clamped`. */
 void usage_set(struct usage *u, int64_t *field, int64_t value);

@@ -10,11 +10,13 @@ import re
 
 import pytest
 
+import client
+import processes
 import swarm
 from client import chat, messages
 from gateway import configuration
 
-QUIET = {"circuit_breaker": {"failures": 0}, "timeout": {"connect": "2s", "first_token": "300ms", "idle": "300ms", "total": "5s"}}
+QUIET = {"circuit_breaker": {"failures": 0}, "timeout": {"connect": "2s", "first_token": "300ms", "idle": "300ms", "total": "20s"}}
 REFUSALS = re.compile(rb"(?m)^HTTP/1\.[01] (401|402|403|429)")
 REFUSING = 400  # targets of their own for answers that take a target out of service for a while
 
@@ -64,7 +66,7 @@ class Playback:
         found = re.search(rb"play ([0-9]+)\b", request.body)
         return self.said[int(found[1])] if found else unary()
 
-    def play(self, said, stream=False, path=b"/v1/chat/completions", **kw):
+    def play(self, said, stream=False, path=b"/v1/chat/completions", stream_options=None, **kw):
         """Each of `said` to a call of its own; the outcomes, and the numbers of those after which the connection was used again."""
         first = len(self.said)
         inputs = []
@@ -74,6 +76,8 @@ class Playback:
             benches = REFUSALS.search(data) is not None or b"retry-after" in data[:4000].lower()
             model = f"m{next(self.spare)}" if benches else "chat"
             body = (chat if path.endswith(b"completions") else messages)(f"play {first + i}", model=model, stream=stream)
+            if stream_options:
+                body["stream_options"] = stream_options
             inputs.append(call(body, path))
         outcomes = swarm.exchange_all(self.weir.address, inputs, quiet=0.05, **kw)
         again = set()
@@ -290,28 +294,125 @@ def vectors():
         return [(v["name"], v["raw_latin1"].encode("latin-1")) for v in json.load(f)]
 
 
-def costs(weir, n):
-    """What the ledger booked for the last n calls."""
-    weir.settled_usage(n)
-    return weir.usage()
-
-
 def test_e13_sse_vectors_pass_at_every_split(playback):
     """E13: EventSource vectors inside a stream, split at every byte: the same bytes for the client and the same account, however it is cut."""
-    total = 0
+    total, calls = 0, 0
     for name, vector in vectors():
         whole = OPEN + vector + b"\n\n" + CLOSE
         places = range(len(OPEN) + 1, len(OPEN) + len(vector) + 2)
         if len(vector) > 120 and not os.environ.get("WEIR_STRESS"):
             places = places[:: len(vector) // 60]
         said = [(split_stream(whole), "keep")] + [(split_stream(whole, at), "keep") for at in places]
-        outcomes, _ = playback.play(said, stream=True)
-        seen = {}
+        outcomes, _ = playback.play(said, stream=True, stream_options={"include_usage": True})
         for o in outcomes:
             reply = is_honest(o, True)
-            seen.setdefault((reply.status, reply.body.partition(b'"error"')[0], reply.complete), []).append(o)
-        assert len(seen) == 1, (name, [(k[1][-200:], len(v)) for k, v in seen.items()])
+            assert reply.complete and reply.body == whole, (name, reply.body)
         total += len(said)
-        [(status, body, complete)] = seen
-        print(f"{name}: {len(said)} splits, {status}, {'whole' if complete else 'cut'}")
+        print(f"{name}: {len(said)} splits")
+    [row] = [r for r in playback.weir.settled_usage(total) if r["model"] == "large"]
+    assert (row["calls"], row["input"], row["output"]) == (total, 9 * total, 4 * total), row
     print(f"SSE: {total} streams")
+
+
+ODD = {
+    "no JSON": b"data: {nonsense\n\n",
+    "JSON that is no object": b"data: [1]\n\ndata: 7\n\ndata: null\n\n",
+    "invalid UTF-8": b"data: \xff\xfe\x80\n\n",
+    "invalid UTF-8 in a text": b'data: {"choices":[{"index":0,"delta":{"content":"\xc3\x28"}}]}\n\n',
+    "NUL": b"data: \0\0\0\n\n: \0\n\n",
+    "CR only": b"data: x\r\rdata: y\r\r",
+    "a line that is no field": b"nothing of the kind\n\n",
+    "another dialect": b'event: ping\ndata: {"type":"ping"}\n\n',
+    "another choice": b'data: {"choices":[{"index":7,"delta":{"content":"x"}}]}\n\n',
+    "deep": b'data: {"x":' + b"[" * 5000 + b"]" * 5000 + b"}\n\n",
+    "3 MiB event": b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * (3 << 20) + b'"}}]}\n\n',
+    "9 MiB comment": b":" + b"c" * (9 << 20) + b"\n\n",
+}
+
+
+def test_e13_odd_events_pass_unchanged_after_content(playback):
+    """E13: invalid JSON, invalid UTF-8, NUL, CR only, huge events after content pass unchanged; the usage that follows still counts."""
+    outcomes, _ = playback.play([(split_stream(OPEN + odd + CLOSE), "keep") for odd in ODD.values()], stream=True, parallel=3,
+                                stream_options={"include_usage": True})
+    for (name, odd), o in zip(ODD.items(), outcomes):
+        reply = is_honest(o, True)
+        assert reply.complete and reply.body == OPEN + odd + CLOSE, (name, len(reply.body), reply)
+    [row] = [r for r in playback.weir.settled_usage(len(ODD)) if r["model"] == "large"]
+    assert (row["input"], row["output"]) == (9 * len(ODD), 4 * len(ODD)), row
+
+
+def test_e13_a_50_mib_line_does_not_fill_memory(playback):
+    """E13: a 50 MiB line passes; memory stays bounded."""
+    pids = playback.weir.pids()["workers"]
+    playback.play([(split_stream(OPEN + CLOSE), "keep")] * 4, stream=True)
+    before = sum(processes.rss_kib(p) for p in pids)
+    lump = b"x" * (1 << 20)
+    first, last = b'data: {"choices":[{"index":0,"delta":{"content":"', b'"}}]}\n\n'
+    said = [STREAM, chunked(OPEN), *[chunked(p) for p in (first, *[lump] * 50, last, CLOSE)], b"0\r\n\r\n"]
+    playback.said.append((said, "keep"))
+    seen, tail, most = 0, b"", 0
+    with client.Connection(playback.weir.address, timeout=30) as c:
+        c.send(call(chat(f"play {len(playback.said) - 1}", stream=True)))
+        while not tail.endswith(b"\r\n0\r\n\r\n"):
+            data = c.socket.recv(1 << 18)
+            assert data, (seen, tail[-300:])
+            seen, tail = seen + len(data), (tail + data)[-400:]
+            most = max(most, sum(processes.rss_kib(p) for p in pids))
+    assert seen > 50 << 20 and b"data: [DONE]" in tail
+    assert most - before < 32 * 1024, f"{most - before} KiB"  # ASan's quarantine included
+    print(f"50 MiB line: {most - before} KiB more at the most")
+
+
+GUESS = "an estimate"
+USAGES = {  # what stands in "usage": the tokens that are booked, or an estimate
+    "missing": (None, GUESS),
+    "null": ("null", GUESS),
+    "negative": ('{"prompt_tokens":-5,"completion_tokens":-1}', GUESS),
+    "1e308": ('{"prompt_tokens":1e308,"completion_tokens":4}', GUESS),
+    "2^63": ('{"prompt_tokens":9223372036854775808,"completion_tokens":4}', GUESS),
+    "2^63 - 1": ('{"prompt_tokens":9223372036854775807,"completion_tokens":9223372036854775807}', GUESS),
+    "999 million": ('{"prompt_tokens":999999999,"completion_tokens":999999999}', GUESS),
+    "a text": ('{"prompt_tokens":"9","completion_tokens":"4"}', GUESS),
+    "a list": ("[9, 4]", GUESS),
+    "deep": ('{"prompt_tokens":9,"completion_tokens":4,"x":' + "[" * 40 + "]" * 40 + "}", (9, 4)),
+    "cached more than all": ('{"prompt_tokens":9,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":500}}', GUESS),
+    "twice": ('{"prompt_tokens":8,"completion_tokens":4,"prompt_tokens":9}', None),
+    "good": ('{"prompt_tokens":9,"completion_tokens":4}', (9, 4)),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_e14_absurd_usage_is_never_negative_and_never_overflows(playback, stream):
+    """E14: usage missing, negative, 1e308, a string, deep: never negative, never overflow; what cannot be is flagged as an estimate."""
+    weir, said = playback.weir, []
+    for text, _ in USAGES.values():
+        usage = "" if text is None else f',"usage":{text}'
+        if stream:
+            last = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"large","choices":[]%s}\n\n' % usage.encode()
+            body = OPEN + delta(finish="stop") + (last if usage else b"") + b"data: [DONE]\n\n"
+            said.append((split_stream(body), "keep"))
+        else:
+            said.append((unary(re.sub(rb', "usage": .*', usage.encode() + b"}", COMPLETION)), "keep"))
+    outcomes, _ = playback.play(said, stream=stream, parallel=1)
+    processes.wait_until(lambda: len(weir.log_lines()) >= len(said), 5, "the request lines")
+    lines = {e["request_id"]: e for e in weir.log_lines()}
+    for (name, (_, tokens)), o in zip(USAGES.items(), outcomes):
+        reply = is_honest(o, stream)
+        assert reply.status == 200, (name, reply)
+        line = lines[reply.get("x-request-id")]
+        told = line["gen_ai.usage.input_tokens"], line["gen_ai.usage.output_tokens"]
+        assert min(told) >= 0 and 0 <= float(line["cost_usd"]) < 0.01, (name, line)
+        if tokens == GUESS:
+            assert line["cost_basis"] == "estimated" and told[0] > 0, (name, line)
+        elif tokens:
+            assert told == tokens and line["cost_basis"] == "computed", (name, line)
+
+
+def test_e14_the_last_usage_counts(playback):
+    """E14: usage twice, and in the middle of a stream: the last valid one is booked, once."""
+    early = chunk([{"index": 0, "delta": {"content": "x"}, "finish_reason": None}], usage={"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10})
+    body = OPEN + early + delta(finish="stop") + chunk([], usage={**USAGE, "completion_tokens": 2}) + chunk([], usage=USAGE) + b"data: [DONE]\n\n"
+    [o], _ = playback.play([(split_stream(body), "keep")], stream=True)
+    assert is_honest(o, True).complete
+    [row] = playback.weir.settled_usage(1)
+    assert (row["input"], row["output"]) == (9, 4), row
