@@ -31,6 +31,7 @@ enum {
     LAST_DRAIN_MS = 3000,
     STARTING_MS = 5,        /* between two looks until the start-up print is out */
     HEARTBEAT_MS = 250,     /* the supervisor's limit is 5 s */
+    PREDECESSOR_MS = 600, /* a control plane whose supervisor was just killed goes with it, but not within the same instant */
     FIRST_LOOKUPS_MS = 800, /* how long a start waits for DNS before it goes on without */
 };
 
@@ -339,14 +340,21 @@ static bool start_admin(struct core *c, struct buf *refusal)
         snprintf(path, sizeof path, "%.*s", STR_FMT(own));
     else
         snprintf(path, sizeof path, "%s/admin.sock", c->state_dir);
-    c->admin = admin_server_start(c->loop, path, admin_commands_call, c, &why);
+    uint64_t until = clock_mono_ms() + PREDECESSOR_MS;
+    while ((c->admin = admin_server_start(c->loop, path, admin_commands_call, c, &why)) == NULL &&
+           clock_mono_ms() < until)
+        usleep(20 * 1000);
     if (c->admin == NULL) {
         buf_addf(refusal, "weir: cannot open the admin socket %s: %s\n", path, why);
         return false;
     }
     if (http.n == 0) return true;
     snprintf(path, sizeof path, "%.*s", STR_FMT(http));
-    c->http = http_server_start(c->loop, path, pages_get, c, &in_use, &why);
+    while ((c->http = http_server_start(c->loop, path, pages_get, c, &in_use, &why)) == NULL && in_use &&
+           clock_mono_ms() < until) {
+        uv_run(c->loop, UV_RUN_NOWAIT); /* closes the failed one */
+        usleep(20 * 1000);
+    }
     if (c->http != NULL) return true;
     buf_addf(refusal, "weir: cannot listen on %s (server.admin.http): %s\n", path, why);
     if (in_use) buf_addf(refusal, "  another process has this port: choose another one, or find it with: ss -ltnp\n");
