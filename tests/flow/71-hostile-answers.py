@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -234,8 +235,10 @@ def test_e11_bytes_behind_an_answer_are_never_the_next_answer(playback):
         reply = is_honest(outcome, False)
         assert reply.status == 200 and b"POISON" not in reply.body
     assert again == set()
-    late, again = playback.play([([unary(), 0.05, poison], "keep")] * 10, parallel=1)
-    assert all(b"POISON" not in o.data and o.replies[0].status == 200 for o in late)
+    for _ in range(5):  # while the connection is idle; once a request is on it, nobody could tell
+        [late], _ = playback.play([([unary(), 0.02, poison], "keep")])
+        assert b"POISON" not in late.data and late.replies[0].status == 200
+        time.sleep(0.3)
 
 
 def test_e12_trailers_are_dropped_and_forbidden_ones_change_nothing(playback):
