@@ -123,6 +123,8 @@ static void watch_stall(struct client *c)
         deadline_in(&c->timer, server_of(c)->write_stall_ms);
     else if (c->state == CLIENT_CALL)
         deadline_clear(&c->timer);
+    else if (c->state == CLIENT_IDLE)
+        deadline_in(&c->timer, server_of(c)->keepalive_ms);
 }
 
 static void on_ended(uv_shutdown_t *req, int status)
@@ -151,7 +153,7 @@ static void on_progress(struct outbox *o, int status)
         client_close(c);
         return;
     }
-    if (c->state >= CLIENT_CALL) watch_stall(c);
+    if (c->state != CLIENT_READ) watch_stall(c);
     if (c->r != NULL && outbox_pending(o) < CLIENT_LOW_BYTES) {
         c->r->facts |= FACT_CLIENT_ROOM;
         request_wake(c->r);
@@ -182,7 +184,7 @@ static void on_timer(struct deadline *d)
 {
     struct client *c = d->owner;
     if (c->state == CLIENT_CLOSED) return;
-    if (c->state >= CLIENT_CALL && outbox_pending(&c->out) > 0) {
+    if (c->state != CLIENT_READ && outbox_pending(&c->out) > 0) {
         if (outbox_pending(&c->out) < c->stall_pending)
             watch_stall(c); /* slow, but it reads */
         else
@@ -287,7 +289,7 @@ void client_done(struct client *c, bool keep, bool whole)
     if (c->state == CLIENT_CLOSED) return;
     if (keep && whole && c->w->mode == WORKER_RUNNING) {
         c->state = CLIENT_IDLE;
-        deadline_in(&c->timer, server_of(c)->keepalive_ms);
+        watch_stall(c); /* idle from when the answer has been read: a long one may still be on its way */
         if (buf_len(&c->stash) > 0 || !c->reading) pump_stash(c);
         return;
     }

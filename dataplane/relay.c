@@ -122,8 +122,11 @@ const struct step *relay_head(struct request *r)
     buf_clear(&r->keep.out);
     if (h->status / 100 == 3) return attempt_fail(r, WEIR_UP_REDIRECT, STR("a redirect, which is not followed"));
     r->collecting = h->status / 100 != 2 || (r->call.stream && is_json(http1_get(h, "content-type")));
+    if (!r->collecting && str_icontains(str_slice(http1_get(h, "content-type"), 0, 64), STR("text/html")))
+        return attempt_fail(r, WEIR_UP_PROTOCOL, STR("a web page instead of an answer"));
     if (!r->collecting && coding.n > 0 && !str_iis(coding, "identity")) {
-        if (!r->x.same) return attempt_fail(r, WEIR_UP_PROTOCOL, STR("a compressed answer, though none was asked for"));
+        if (!r->x.same || r->stage != ANSWER_NONE) /* a head that went out with the first ping named no coding */
+            return attempt_fail(r, WEIR_UP_PROTOCOL, STR("a compressed answer, though none was asked for"));
         r->opaque = true;
     }
     if (r->collecting || !r->call.stream || r->opaque) { /* a stream's deadline stays that of its first content */
@@ -312,8 +315,10 @@ const struct step *relay_body(struct request *r)
         if (next != NULL) return next;
     }
     if (r->stage == ANSWER_COMMITTED && r->call.stream && !r->opaque) give(r, &r->keep.out);
-    if (r->up->paused) upstream_resume(r->up);
-    if (any && (r->stage == ANSWER_COMMITTED || r->phase_err == WEIR_UP_TIMEOUT_IDLE || r->phase_at_ms == 0)) {
+    bool resumed = r->up->paused; /* no deadline ran: the next one begins, also when nothing is here to read */
+    if (resumed) upstream_resume(r->up);
+    if ((any || resumed) &&
+        (r->stage == ANSWER_COMMITTED || r->phase_err == WEIR_UP_TIMEOUT_IDLE || r->phase_at_ms == 0)) {
         r->phase_at_ms = uv_now(&r->w->loop) + r->route->idle_ms;
         r->phase_err = WEIR_UP_TIMEOUT_IDLE;
     }

@@ -122,6 +122,7 @@ static const struct step *step_encode(struct request *r)
 {
     struct buf *body = &r->keep.target, *head = &r->keep.ask;
     struct str why = STR_NULL;
+    enum weir_err before = r->attempt_err;
     begin_attempt(r);
     buf_clear(body);
     buf_clear(head);
@@ -132,8 +133,9 @@ static const struct step *step_encode(struct request *r)
     if (e == WEIR_OK) e = headers_write_request(r, buf_len(body), head);
     if (e != WEIR_OK) { /* this target cannot take the call; another may */
         if (r->probing) live_target_probe_left(core_target(r->w, r->target->id));
-        r->attempt_err = e;
-        r->attempt_why = why;
+        bool first = r->tries == 0; /* else a provider has failed: that is the news, not a fallback that does not fit */
+        r->attempt_err = first ? e : before;
+        r->attempt_why = first ? why : STR_NULL;
         return &STEP_route;
     }
     r->tries++;

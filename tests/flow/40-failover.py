@@ -279,3 +279,26 @@ def test_an_early_answer_while_the_body_is_sent(tmp_path):
         got = rig.call({**r.CHAT, "pad": "x" * 8_000_000})
         assert got.status == 413 and got.json["error"]["message"] == "too large"
         rig.settled()
+
+
+def test_a_long_web_page_is_not_an_answer(tmp_path):
+    """Longer than what is held: it would be on its way before its end has been seen."""
+    page = r.whole(b"<html>" + b"x" * (3 << 20) + b"</html>", kind="text/html")
+    with r.Origin(lambda c, q: c.sendall(page)) as a, r.Origin() as b:
+        lines = [a.provider("a"), b.provider("b"), "target a/m", "target b/m"]
+        with r.Rig(tmp_path, [*lines, "route chat ordered a/m | b/m", "route alone ordered a/m"]) as rig:
+            assert rig.call().json == r.completion()
+            alone = rig.call({**r.CHAT, "model": "alone"})
+            assert alone.status == 502 and b"<html" not in alone.raw
+            rig.settled()
+
+
+def test_a_fallback_that_does_not_fit_does_not_hide_the_failure(tmp_path):
+    with r.Origin(lambda c, q: c.sendall(r.whole(r.error_body(), 503))) as a, r.Origin() as b:
+        lines = [a.provider("a"), b.provider("b", "anthropic"), "target a/m", "target b/m"]
+        with r.Rig(tmp_path, [*lines, "route chat ordered a/m | b/m", "route alone ordered b/m"]) as rig:
+            assert rig.call({**r.CHAT, "n": 2, "model": "alone"}).status == 400
+            got = rig.call({**r.CHAT, "n": 2})
+            assert got.status >= 500, "worth another try, and not the app's fault"
+            assert sum(x["flags"] & 1 for x in rig.records(3)) == 2, "one final record for each call"
+            rig.settled()
