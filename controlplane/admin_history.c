@@ -211,11 +211,9 @@ static void answer_tail(struct tail_call *t)
         pack_request(p, q->records + i, run, t->colour);
         i += run;
     }
-    if (t->follow) {
-        call->on_gone = follower_gone;
-        follow(call, t->colour);
-    }
+    if (t->follow) call->on_gone = follower_gone;
     admin_call_end(call);
+    if (call->on_gone != NULL && t->follow) follow(call, t->colour); /* NULL: refused as too large, or the peer left */
 }
 
 static void on_tail(struct record_query *q)

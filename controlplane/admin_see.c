@@ -306,8 +306,9 @@ static void on_probing(uv_timer_t *timer)
         if (q->core->snap->providers[i].id != q->provider_id) continue;
         pack_provider(q->core, admin_call_begin(q->call, false), &q->core->snap->providers[i]);
         admin_call_end(q->call);
-        break;
+        q->call = NULL;
     }
+    if (q->call != NULL) admin_call_fail(q->call, 4, STR("the provider has left the configuration"), NULL);
     uv_close((uv_handle_t *)timer, on_probing_closed);
 }
 

@@ -59,6 +59,7 @@ static void connection_close(struct admin_connection *c)
     if (c->closing) return;
     c->closing = true;
     if (c->busy && c->call.on_gone != NULL) c->call.on_gone(&c->call);
+    c->call.on_gone = NULL;
     if (c->server != NULL)
         for (unsigned i = 0; i < ADMIN_CONNECTIONS; i++)
             if (c->server->connections[i] == c) c->server->connections[i] = NULL;
@@ -199,6 +200,7 @@ static void send_answer(struct admin_call *call, struct answer_write *w, bool la
     struct admin_connection *c = call->connection;
     w->last = last;
     w->req.data = w;
+    if (last) call->on_gone = NULL; /* who answered is through with the call, and frees what on_gone would touch */
     uv_buf_t bytes = uv_buf_init(w->bytes.p + w->bytes.head, (unsigned)buf_len(&w->bytes));
     if (c->closing || uv_write(&w->req, (uv_stream_t *)&c->pipe, &bytes, 1, on_written) != 0) {
         buf_fini(&w->bytes);

@@ -137,7 +137,9 @@ static void on_message(struct core *c, const struct channel_msg *m)
     switch (m->type) {
     case CHAN_STOP: stop(c); break;
     case CHAN_RELOAD: reload_and_tell(c); break;
-    case CHAN_WORKER_DIED: drain_worker_died(c->drain, m->number); break;
+    case CHAN_WORKER_DIED:
+        if (c->drain != NULL) drain_worker_died(c->drain, m->number); /* NULL: it is drained for the last time */
+        break;
     default: break; /* CHAN_DRAIN: live.phase says it; others are not for this process */
     }
 }
