@@ -170,6 +170,9 @@ static void on_message(struct worker *w, const struct channel_msg *m, const int 
         drain(w);
     else if (m->type == CHAN_STOP)
         stop(w);
+    else
+        fprintf(stderr, "weir-dataplane: worker %u goes on without message %u: no room for its descriptors\n",
+                w->number, (unsigned)m->type);
 }
 
 static void on_channel(uv_poll_t *p, int status, int events)

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -165,6 +166,26 @@ static void what_is_not_a_message_closes_the_channel_and_leaks_nothing(void **st
     assert_int_equal(open_descriptors(), before);
 }
 
+static void a_message_without_room_for_its_descriptors_still_counts(void **state)
+{
+    (void)state;
+    struct channel_msg m = {.type = CHAN_PUBLISH, .serial = 4}, got;
+    struct rlimit full, none;
+    int fds[CHANNEL_FDS], sent[2] = {pair[0], pair[0]};
+    unsigned n = 7;
+
+    assert_true(channel_send(pair[0], &m, sent, 2));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &full), 0);
+    none = full;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+    int took = channel_recv(pair[1], &got, fds, &n);
+    setrlimit(RLIMIT_NOFILE, &full);
+    assert_int_equal(took, 1);
+    assert_int_equal(got.serial, 4);
+    assert_int_equal(n, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, pair_make, pair_close)
 
 int main(void)
@@ -175,6 +196,7 @@ int main(void)
         TEST(the_end_of_the_peer_is_seen),
         TEST(a_full_channel_says_so),
         TEST(what_is_not_a_message_closes_the_channel_and_leaks_nothing),
+        TEST(a_message_without_room_for_its_descriptors_still_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
