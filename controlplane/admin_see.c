@@ -6,6 +6,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/base/version.h"
+#include "shm/live.h"
 #include "shm/tick.h"
 
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static void pack_target_state(const struct core *c, msgpack_packer *p, const str
         add_seconds_ago(&note, failed_ms);
     }
     admin_pack_kv_str(p, "circuit", str_of(circuit_word(c, t)));
-    admin_pack_kv_i64(p, "in_flight", load32(&l->in_flight));
+    admin_pack_kv_i64(p, "in_flight", (int64_t)live_target_in_flight(c->live, t->id));
     admin_pack_kv_i64(p, "served", (int64_t)load64(&l->served));
     admin_pack_kv_i64(p, "failed", (int64_t)load64(&l->failed));
     if (ttft > 0)

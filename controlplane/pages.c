@@ -101,19 +101,20 @@ static void add_circuits(struct core *c, struct buf *out)
 static void add_processes(struct core *c, struct buf *out)
 {
     uint32_t n = atomic_load_explicit(&c->live->workers, memory_order_relaxed);
-    uint64_t in_flight = 0, connections = 0, upstreams = 0, restarts = 0;
+    uint64_t in_flight = 0, connections = 0, upstreams = 0, restarts = 0, buffer_bytes = 0;
     for (uint32_t w = 0; w < n && w < SHM_WORKERS; w++) {
         const struct live_process *p = &c->live->worker[w];
         in_flight += atomic_load_explicit(&p->in_flight, memory_order_relaxed);
         connections += atomic_load_explicit(&p->connections, memory_order_relaxed);
         upstreams += atomic_load_explicit(&p->upstreams, memory_order_relaxed);
         restarts += atomic_load_explicit(&p->restarts, memory_order_relaxed);
+        buffer_bytes += atomic_load_explicit(&p->buffer_bytes, memory_order_relaxed);
     }
     single(out, "weir_in_flight_requests", "gauge", "calls being carried now", in_flight);
     single(out, "weir_client_connections", "gauge", "open connections of clients", connections);
     single(out, "weir_upstream_connections", "gauge", "open connections to providers, busy or idle", upstreams);
     single(out, "weir_worker_restarts_total", "counter", "workers that had to be replaced", restarts);
-    single(out, "weir_buffer_bytes", "gauge", "bytes held against server.buffers", atomic_load(&c->live->buffer_bytes));
+    single(out, "weir_buffer_bytes", "gauge", "bytes held against server.buffers", buffer_bytes);
 }
 
 static void add_ledger(struct core *c, struct buf *out)

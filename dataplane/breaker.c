@@ -27,7 +27,7 @@ static uint64_t bench_ms(const struct request *r, enum weir_err err)
 void breaker_begin(struct request *r)
 {
     struct live_target *t = core_target(r->w, r->target->id);
-    atomic_fetch_add_explicit(&t->in_flight, 1, memory_order_relaxed);
+    live_in_flight_add(r->w->live, r->w->number, r->target->id, 1);
     if (r->same_tries == 1) live_retry_deposit(t, uv_now(&r->w->loop));
 }
 
@@ -36,7 +36,7 @@ void breaker_end(struct request *r, enum weir_err err)
     struct live_target *t = core_target(r->w, r->target->id);
     const struct err_row *row = err_row(err);
     uint64_t now = uv_now(&r->w->loop);
-    atomic_fetch_sub_explicit(&t->in_flight, 1, memory_order_relaxed);
+    live_in_flight_add(r->w->live, r->w->number, r->target->id, -1);
     if (err == WEIR_OK) {
         uint64_t first_ns = r->ttft_ns > 0 ? r->started_ns + r->ttft_ns : clock_mono_ns();
         live_target_ok(t, (first_ns - r->attempt_ns) / 1000);

@@ -449,8 +449,9 @@ static void worker_died(struct supervisor *s, struct child *c)
 
     journal_retire(&s->journal[c->number], false);
     s->died_workers |= 1u << c->number;
-    /* What it held of the common buffers is free again; its other figures were its own. */
-    atomic_fetch_sub(&s->live->buffer_bytes, atomic_exchange(&row->buffer_bytes, 0));
+    /* What it held of the common buffers is free again, and nothing is under way at its hands. */
+    atomic_store(&row->buffer_bytes, 0);
+    live_in_flight_forget(s->live, c->number);
     atomic_store(&row->in_flight, 0);
     atomic_store(&row->connections, 0);
     atomic_store(&row->upstreams, 0);

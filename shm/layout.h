@@ -251,7 +251,6 @@ struct live_target {                             /* WRITER: any worker, atomical
     _Atomic uint64_t first_failure_mono_ms;
     _Atomic uint64_t open_until_mono_ms;  /* circuit open, or benched by retry-after, until then */
     _Atomic uint64_t probe_until_mono_ms; /* half-open: one call has the probe until then */
-    _Atomic uint32_t in_flight;
     _Atomic uint32_t last_error; /* enum weir_err */
     _Atomic uint64_t last_error_wall_ms;
     _Atomic uint64_t transitions;                       /* of the circuit, counted */
@@ -294,7 +293,6 @@ struct live {
     uint64_t boot_id;              /* random, one per supervisor. WRITER: supervisor */
     _Atomic uint32_t phase;        /* enum live_phase of the whole. WRITER: supervisor */
     _Atomic uint32_t workers;      /* how many. WRITER: supervisor */
-    _Atomic uint64_t buffer_bytes; /* held by all workers against server.buffers. WRITER: any worker */
     _Atomic uint64_t started_wall_ms;
     uint8_t
         boot_secret[32]; /* random; seals what the store keeps of a configuration with keys in it. WRITER: supervisor */
@@ -304,6 +302,9 @@ struct live {
     struct live_key key[SHM_KEYS];
     struct live_budget budget[SHM_BUDGETS];
     struct live_budget session[SHM_SESSIONS];
+    /* Attempts under way by worker and target. WRITER: worker w; the supervisor zeroes the row of a dead one, so that what it carried does
+     * not count for ever. Read by live_target_in_flight(). */
+    _Alignas(SHM_LINE) _Atomic uint32_t in_flight[SHM_WORKERS][SHM_TARGETS];
 };
 
 /* ---- journal.N: a file, because it outlives every process. WRITER: worker N (ring head, slots, counters) ------------------ */

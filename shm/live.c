@@ -172,6 +172,29 @@ static bool retry_change(struct live_target *t, uint64_t now_ms, int64_t change)
     return true;
 }
 
+void live_in_flight_add(struct live *l, unsigned worker, uint16_t target, int by)
+{
+    _Atomic uint32_t *n = &l->in_flight[worker][target];
+    /* One writer: no locked instruction. */
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + (uint32_t)by, memory_order_relaxed);
+}
+
+void live_in_flight_forget(struct live *l, unsigned worker)
+{
+    for (unsigned t = 0; t < SHM_TARGETS; t++)
+        if (atomic_load_explicit(&l->in_flight[worker][t], memory_order_relaxed) != 0)
+            atomic_store_explicit(&l->in_flight[worker][t], 0, memory_order_relaxed);
+}
+
+uint64_t live_target_in_flight(const struct live *l, uint16_t target)
+{
+    unsigned workers = atomic_load_explicit(&l->workers, memory_order_relaxed);
+    uint64_t n = 0;
+    for (unsigned w = 0; w < workers && w < SHM_WORKERS; w++)
+        n += atomic_load_explicit(&l->in_flight[w][target], memory_order_relaxed);
+    return n;
+}
+
 void live_retry_deposit(struct live_target *t, uint64_t now_ms)
 {
     retry_change(t, now_ms, RETRY_DEPOSIT);

@@ -27,6 +27,11 @@ void live_target_bench(struct live_target *t, uint64_t until_ms, uint32_t err,
                        uint64_t now_wall_ms);       /* retry-after of the provider */
 void live_target_probe_left(struct live_target *t); /* the probing call ended without a verdict (client left) */
 
+/* Attempts under way: each worker counts its own, the sum is over all. */
+void live_in_flight_add(struct live *l, unsigned worker, uint16_t target, int by);
+void live_in_flight_forget(struct live *l, unsigned worker); /* supervisor: it died */
+uint64_t live_target_in_flight(const struct live *l, uint16_t target);
+
 /* Retry budget of a target: each call deposits 0.2 of a retry (at most 10 s worth), 10 a second come for free. false: spent. */
 void live_retry_deposit(struct live_target *t, uint64_t now_ms);
 bool live_retry_take(struct live_target *t, uint64_t now_ms);

@@ -405,7 +405,7 @@ static void print_gauges(void)
            journal_open_slots(rig.journal.j), p->phase);
     for (uint16_t i = 0; i < rig.targets; i++)
         printf(",\"target%u\":{\"in_flight\":%u,\"circuit\":%u,\"served\":%llu,\"failed\":%llu}", i,
-               l->target[i].in_flight, l->target[i].circuit, (unsigned long long)l->target[i].served,
+               l->in_flight[0][i], l->target[i].circuit, (unsigned long long)l->target[i].served,
                (unsigned long long)l->target[i].failed);
     printf("}\n");
 }
