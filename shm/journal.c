@@ -156,12 +156,17 @@ unsigned journal_fill_permille(struct journal_map *m)
 
 /* ---- pages: what the ledger has is of no more use to this process; the file keeps it until it is written over ---- */
 
+/* A read fault maps the page's neighbours along with it, those given back before too: each time the whole neighbourhood goes. */
+enum { FAULT_AROUND_BYTES = 65536 };
+
 static void pages_drop(struct journal *j, size_t from_bytes, size_t to_bytes)
 {
-    size_t start = (offsetof(struct journal, ring) + from_bytes) & ~(size_t)(PAGE_BYTES - 1);
-    size_t end = (offsetof(struct journal, ring) + to_bytes) & ~(size_t)(PAGE_BYTES - 1);
+    uintptr_t base = (uintptr_t)j->ring & ~(uintptr_t)(PAGE_BYTES - 1);
+    uintptr_t start = ((uintptr_t)j->ring + from_bytes) & ~(uintptr_t)(FAULT_AROUND_BYTES - 1);
+    uintptr_t end = ((uintptr_t)j->ring + to_bytes) & ~(uintptr_t)(PAGE_BYTES - 1);
 
-    if (end > start) madvise((char *)j + start, end - start, MADV_DONTNEED);
+    if (start < base) start = base;
+    if (end > start) madvise((void *)start, end - start, MADV_DONTNEED);
 }
 
 static void ring_drop(struct journal_map *m, uint64_t tail)

@@ -251,7 +251,7 @@ struct live_target {                             /* WRITER: any worker, atomical
     _Atomic uint64_t first_failure_mono_ms;
     _Atomic uint64_t open_until_mono_ms;  /* circuit open, or benched by retry-after, until then */
     _Atomic uint64_t probe_until_mono_ms; /* half-open: one call has the probe until then */
-    _Atomic uint32_t last_error; /* enum weir_err */
+    _Atomic uint32_t last_error;          /* enum weir_err */
     _Atomic uint64_t last_error_wall_ms;
     _Atomic uint64_t transitions;                       /* of the circuit, counted */
     _Alignas(SHM_LINE) _Atomic uint64_t served, failed; /* attempts */
@@ -290,9 +290,9 @@ struct live_budget { /* one (budget or scope, window) */
 
 struct live {
     struct shm_head head;
-    uint64_t boot_id;              /* random, one per supervisor. WRITER: supervisor */
-    _Atomic uint32_t phase;        /* enum live_phase of the whole. WRITER: supervisor */
-    _Atomic uint32_t workers;      /* how many. WRITER: supervisor */
+    uint64_t boot_id;         /* random, one per supervisor. WRITER: supervisor */
+    _Atomic uint32_t phase;   /* enum live_phase of the whole. WRITER: supervisor */
+    _Atomic uint32_t workers; /* how many. WRITER: supervisor */
     _Atomic uint64_t started_wall_ms;
     uint8_t
         boot_secret[32]; /* random; seals what the store keeps of a configuration with keys in it. WRITER: supervisor */

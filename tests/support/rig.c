@@ -404,9 +404,8 @@ static void print_gauges(void)
            p->in_flight, p->connections, p->upstreams, (unsigned long long)p->buffer_bytes,
            journal_open_slots(rig.journal.j), p->phase);
     for (uint16_t i = 0; i < rig.targets; i++)
-        printf(",\"target%u\":{\"in_flight\":%u,\"circuit\":%u,\"served\":%llu,\"failed\":%llu}", i,
-               l->in_flight[0][i], l->target[i].circuit, (unsigned long long)l->target[i].served,
-               (unsigned long long)l->target[i].failed);
+        printf(",\"target%u\":{\"in_flight\":%u,\"circuit\":%u,\"served\":%llu,\"failed\":%llu}", i, l->in_flight[0][i],
+               l->target[i].circuit, (unsigned long long)l->target[i].served, (unsigned long long)l->target[i].failed);
     printf("}\n");
 }
 
