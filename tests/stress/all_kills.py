@@ -5,7 +5,7 @@ import processes
 import rig
 
 
-def run(folder, times=20, rate=300):
+def run(folder, times=20, rate=300, start_s=2.0):
     with rig.World(folder, event_delay_ms=2) as world:
         weir, whole, starts = world.gateway, 0, []
         ledger, under_way = rig.Ledger(weir), 0
@@ -31,7 +31,7 @@ def run(folder, times=20, rate=300):
         processes.wait_until(lambda: sum(r["calls"] for r in weir.usage()) == len(ledger.look(expect=0)), 10, "usage and tail to agree", step=0.5)
         estimates = [line for line in lines.values() if line["outcome"] == "worker_died" or line["cost_basis"] != "computed"]
         assert len(estimates) <= under_way, f"{len(estimates)} estimates, {under_way} calls were under way"
-        assert max(starts) < 2.0, starts
+        assert max(starts) < start_s, starts
         weir.check(None)
         return (f"{times} kills of everything, {whole} whole answers each once in the ledger, {len(estimates)} estimates for {under_way} calls under way; "
                 f"start at most {max(starts):.3f} s")

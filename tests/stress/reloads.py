@@ -53,7 +53,7 @@ def turn(weir, n, files, key_path):
         break_file(weir)
 
 
-def run(folder, times=100, rate=300):
+def run(folder, times=100, rate=300, memory=True):
     with rig.World(folder, event_delay_ms=3) as world:
         weir, key_path = world.gateway, os.path.join(folder, "key")
         write_key(key_path, "sk-key-number-first")
@@ -71,7 +71,7 @@ def run(folder, times=100, rate=300):
         load.end()
         assert load.failed == [], f"{len(load.failed)} of {len(load.calls)} failed: {load.why()}"
         world.drained()
-        fds, own, _ = processes.wait_until(lambda: small(rig.Memory(weir).grown(before)), 8, "descriptors and memory to be what they were", step=0.5)
+        fds, own, _ = processes.wait_until(lambda: small(rig.Memory(weir).grown(before), memory), 8, "descriptors and memory to be what they were", step=0.5)
         sums, partial = bill.add_up(world.fakes.bill(), gateway_module.prices_of(world.config))
         assert partial == [], partial[:3]
         processes.wait_until(lambda: not bill.differences(sums, weir.usage()), 10, "the ledger to agree with the bill", step=0.3)
@@ -82,6 +82,7 @@ def run(folder, times=100, rate=300):
                 f"fds {fds:+d}, own memory {own:+d} KiB; the last key is used")
 
 
-def small(grown):
+def small(grown, memory):
+    """Descriptors: those of idle connections to providers come and go. Sanitizers keep what is freed: no word on memory then."""
     fds, own, _ = grown
-    return grown if fds <= 64 and own <= 1536 else None
+    return grown if fds <= 64 and (own <= 1536 or not memory) else None

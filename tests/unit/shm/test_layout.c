@@ -56,14 +56,14 @@ static void ticks(void)
 static void lives(void)
 {
     SIZE(live_process), AT(live_process, pid), AT(live_process, in_flight), AT(live_process, snapshot_serial);
-    SIZE(live_target), AT(live_target, open_until_mono_ms), AT(live_target, served),
-        AT(live_target, requests_left), AT(live_target, retry_tokens);
+    SIZE(live_target), AT(live_target, open_until_mono_ms), AT(live_target, served), AT(live_target, requests_left),
+        AT(live_target, retry_tokens);
     SIZE(live_key), AT(live_key, rate_state), AT(live_key, requests);
     SIZE(live_budget_share);
     SIZE(live_budget), AT(live_budget, limit_nanousd), AT(live_budget, window), AT(live_budget, budget),
         AT(live_budget, drift_seen_nanousd), AT(live_budget, share);
-    SIZE(live), AT(live, boot_id), AT(live, phase), AT(live, controlplane), AT(live, worker),
-        AT(live, target), AT(live, key), AT(live, budget), AT(live, session), AT(live, in_flight);
+    SIZE(live), AT(live, boot_id), AT(live, phase), AT(live, controlplane), AT(live, worker), AT(live, target),
+        AT(live, key), AT(live, budget), AT(live, session), AT(live, in_flight);
 }
 
 static void journals(void)
