@@ -29,9 +29,10 @@
 
 enum {
     LAST_DRAIN_MS = 3000,
-    STARTING_MS = 5,        /* between two looks until the start-up print is out */
-    HEARTBEAT_MS = 250,     /* the supervisor's limit is 5 s */
-    PREDECESSOR_MS = 600, /* a control plane whose supervisor was just killed goes with it, but not within the same instant */
+    STARTING_MS = 5,    /* between two looks until the start-up print is out */
+    HEARTBEAT_MS = 250, /* the supervisor's limit is 5 s */
+    PREDECESSOR_MS =
+        600, /* a control plane whose supervisor was just killed goes with it, but not within the same instant */
     FIRST_LOOKUPS_MS = 800, /* how long a start waits for DNS before it goes on without */
 };
 
