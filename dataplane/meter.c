@@ -155,7 +155,8 @@ bool meter_open_slot(struct request *r)
     u->flags |= RECORD_ESTIMATED;
     r->slot = journal_slot_open(&r->w->journal, u, NULL, 0);
     u->flags &= (uint8_t)~RECORD_ESTIMATED;
-    return r->slot != NULL;
+    /* best_effort: the call goes on without a slot; its record takes a place of the ring if there is one then, else it is counted */
+    return r->slot != NULL || r->gen->sn->s->server.accounting_best_effort;
 }
 
 void meter_drop_slot(struct request *r)
@@ -253,7 +254,8 @@ void meter_commit(struct request *r, bool last)
     if (last) fill_last(r, u);
     if (r->slot != NULL)
         journal_commit(&r->w->journal, r->slot, u);
-    else if (!journal_add(&r->w->journal, u)) /* an attempt that never reached its provider: no money is in it */
+    else if (!journal_add(&r->w->journal,
+                          u)) /* never sent, so no money is in it; or best_effort, and the ring is full */
         count(&r->w->journal.j->count.dropped);
     r->slot = NULL;
 }

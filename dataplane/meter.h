@@ -2,7 +2,7 @@
  * Owns:     r->rec, the record being made, and r->slot, the open slot.
  * Process:  worker.
  * Memory:   the request; the journal's mapping.
- * Fails:    meter_open_slot() returns false when the journal is full; a commit never fails.
+ * Fails:    meter_open_slot() returns false when the journal is full and accounting is strict; a commit never fails.
  * Not here: arithmetic of money (proto/money), the ledger (controlplane). */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* Load for the stress runs: keep-alive connections, a fixed rate, no second try, and a line for each call that tells how it ended.
  *
- *   load --port N --rate CALLS_PER_S --seconds S [--connections N] [--streams PERCENT] [--model NAME] [--words N] [--log FILE]
+ *   load --port N --rate CALLS_PER_S --seconds S [--calls N] [--connections N] [--streams PERCENT] [--model NAME] [--words N] [--log FILE]
  *        [--timeout-ms N] [--reconnect-wait-ms N]
  * Calls alternate between the dialects of OpenAI and Anthropic; each asks for another number of words, so that two calls seldom cost the
  * same. A call is whole when it is a 200 whose framing ended and whose stream has its dialect's last event; everything else failed.
@@ -36,10 +36,16 @@ struct connection {
 };
 
 static struct options {
-    uint64_t port, rate, seconds, connections, streams, words, timeout_ms, wait_ms;
+    uint64_t port, rate, seconds, calls, connections, streams, words, timeout_ms, wait_ms;
     const char *model, *log;
-} opt = {
-    .rate = 100, .seconds = 10, .connections = 64, .streams = 50, .words = 40, .timeout_ms = 20000, .model = "chat"};
+} opt = {.rate = 100,
+         .seconds = 10,
+         .calls = UINT64_MAX,
+         .connections = 64,
+         .streams = 50,
+         .words = 40,
+         .timeout_ms = 20000,
+         .model = "chat"};
 
 static struct connection *connections;
 static int epoll_fd;
@@ -199,6 +205,7 @@ static void readable(struct connection *c)
 static void start_due(uint64_t begin_ns, uint64_t now_ns)
 {
     uint64_t due = (now_ns - begin_ns) * opt.rate / 1000000000;
+    if (due > opt.calls) due = opt.calls;
     for (uint64_t i = 0; i < opt.connections && started < due; i++)
         if (!connections[i].busy && connections[i].free_ns <= now_ns) ask(&connections[i]);
     for (uint64_t i = 0; i < opt.connections; i++)
@@ -220,7 +227,7 @@ static void run(void)
 
     for (;;) {
         uint64_t now_ns = clock_mono_ns();
-        bool over = is_over != 0 || now_ns >= end_ns;
+        bool over = is_over != 0 || now_ns >= end_ns || started >= opt.calls;
         if (over && !any_busy()) return;
         start_due(over ? now_ns : begin_ns, now_ns);
         int n = epoll_wait(epoll_fd, events, 64, 2);
@@ -241,6 +248,7 @@ static void read_options(int argc, char **argv)
     } rows[] = {{"--port", &opt.port, NULL},
                 {"--rate", &opt.rate, NULL},
                 {"--seconds", &opt.seconds, NULL},
+                {"--calls", &opt.calls, NULL},
                 {"--connections", &opt.connections, NULL},
                 {"--streams", &opt.streams, NULL},
                 {"--words", &opt.words, NULL},
