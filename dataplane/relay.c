@@ -12,7 +12,10 @@
 
 #include <string.h>
 
-enum { FLUSH_BYTES = 32 * 1024 }; /* client bytes gathered from one read before they are written */
+enum {
+    FLUSH_BYTES = 32 * 1024, /* client bytes gathered from one read before they are written */
+    SHORTEST_KEY = 8,        /* shorter ones are placeholders such as "none", and would blot ordinary text */
+};
 
 /* ---- writing ---- */
 
@@ -106,6 +109,23 @@ static const struct step *finish(struct request *r, struct buf *last)
 
 /* ---- head ---- */
 
+/* A provider that repeats the key it was sent does not make it known. text: bytes of our own. */
+static void hide_key(const struct request *r, struct str text)
+{
+    const struct snap_provider *p = r->provider;
+    struct str key = p->secret == ID_NONE ? STR_NULL : snap_secret(r->gen->sn, p);
+    if (key.n < SHORTEST_KEY) return;
+    for (ptrdiff_t at; (at = str_find(text, key)) >= 0; text = str_slice(text, (size_t)at + key.n, text.n))
+        memset((char *)(uintptr_t)text.p + at, '*', key.n);
+}
+
+static void take_error(struct request *r)
+{
+    r->said = r->x.error;
+    hide_key(r, r->said.message);
+    hide_key(r, r->x.error_event);
+}
+
 static bool is_json(struct str content_type)
 {
     return str_icontains(str_slice(content_type, 0, 64), STR("json")) &&
@@ -117,6 +137,7 @@ const struct step *relay_head(struct request *r)
     const struct http1_head *h = http1_head(&r->up->in);
     struct str coding = http1_get(h, "content-encoding");
     uint64_t now = uv_now(&r->w->loop);
+    for (unsigned i = 0; i < h->n; i++) hide_key(r, h->header[i].value);
     r->status = h->status;
     buf_clear(&r->keep.held);
     buf_clear(&r->keep.out);
@@ -161,6 +182,7 @@ static const struct step *error_is_whole(struct request *r)
     const struct http1_head *h = http1_head(&r->up->in);
     struct str body = buf_view(&r->keep.held), coding = http1_get(h, "content-encoding");
     if (coding.n > 0 && !str_iis(coding, "identity")) body = STR_NULL;
+    hide_key(r, body);
     bool anthropic = r->x.target->id == DIALECT_ANTHROPIC;
     struct answer_headers a = {
         .content_type = http1_get(h, "content-type"),
@@ -243,7 +265,7 @@ static const struct step *unary_end(struct request *r)
     buf_clear(out);
     enum weir_err e = exchange_answer(&r->x, buf_view(held), out);
     if (r->x.facts & (EXCHANGE_ERROR | EXCHANGE_BROKEN)) {
-        r->said = r->x.error;
+        take_error(r);
         return attempt_fail(r, r->said.err != WEIR_OK ? r->said.err : WEIR_UP_PROTOCOL, r->said.message);
     }
     if (e != WEIR_OK) return attempt_fail(r, e, r->x.error.message);
@@ -257,7 +279,7 @@ static const struct step *stream_bytes(struct request *r, struct str bytes)
     struct buf *out = r->stage == ANSWER_COMMITTED ? &r->keep.out : &r->keep.held;
     exchange_feed(&r->x, bytes, out);
     if (r->x.facts & (EXCHANGE_ERROR | EXCHANGE_BROKEN)) {
-        r->said = r->x.error;
+        take_error(r);
         return attempt_fail(r, r->said.err != WEIR_OK ? r->said.err : WEIR_UP_STREAM_ERROR, r->said.message);
     }
     if (r->x.facts & EXCHANGE_END) {
@@ -279,7 +301,7 @@ static const struct step *stream_end(struct request *r)
     struct buf *out = r->stage == ANSWER_COMMITTED ? &r->keep.out : &r->keep.held;
     exchange_finish(&r->x, out);
     if (r->x.facts & (EXCHANGE_ERROR | EXCHANGE_BROKEN)) {
-        r->said = r->x.error;
+        take_error(r);
         return attempt_fail(r, r->said.err != WEIR_OK ? r->said.err : WEIR_UP_STREAM_ERROR, r->said.message);
     }
     if (!(r->x.facts & EXCHANGE_END))

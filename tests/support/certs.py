@@ -34,3 +34,31 @@ class Authority:
         if version is not None:
             context.minimum_version = context.maximum_version = version
         return context
+
+    def leaf(self, name, san="DNS:localhost,IP:127.0.0.1", dates=("20200101000000Z", "20990101000000Z"), key="ec", digest="sha256", own=False):
+        """(certificate, key) files of a leaf with these dates; key: "ec" or an RSA size; own: signed by itself."""
+        new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" else ["-newkey", f"rsa:{key}"]
+        path = os.path.join(self.folder, name)
+        _openssl(self.folder, "req", *new, "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        os.makedirs(f"{path}.db", exist_ok=True)
+        open(f"{path}.db/index", "w").close()
+        with open(f"{path}.cnf", "w", encoding="utf-8") as f:
+            f.write(f"[ca]\ndefault_ca=d\n[d]\ndatabase={path}.db/index\nnew_certs_dir={path}.db\nrand_serial=yes\nunique_subject=no\n"
+                    f"policy=p\nx509_extensions=e\n[p]\ncommonName=supplied\n[e]\nextendedKeyUsage=serverAuth\n"
+                    + (f"subjectAltName={san}\n" if san else ""))
+        signer = ["-selfsign", "-keyfile", f"{name}.key"] if own else ["-cert", f"{self.name}.crt", "-keyfile", f"{self.name}.key"]
+        _openssl(self.folder, "ca", "-batch", "-notext", "-config", f"{name}.cnf", *signer, "-in", f"{name}.csr", "-out", f"{name}.crt",
+                 "-startdate", dates[0], "-enddate", dates[1], "-md", digest)
+        return f"{path}.crt", f"{path}.key"
+
+
+def server_context(files, oldest=None, newest=None, ciphers=None):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if ciphers:
+        context.set_ciphers(ciphers)
+    context.load_cert_chain(*files)
+    if oldest is not None:
+        context.minimum_version = oldest
+    if newest is not None:
+        context.maximum_version = newest
+    return context
