@@ -248,7 +248,7 @@ static void pack_provider_counts(const struct core *c, msgpack_packer *p, const 
 
 static void pack_provider(const struct core *c, msgpack_packer *p, const struct snap_provider *provider)
 {
-    static const char *const types[] = {"openai", "anthropic"};
+    static const char *const types[] = {"openai", "anthropic", "gemini"};
     const struct probe_verdict *v = prober_verdict(c->prober, provider->id);
     const struct config_provider *f = config_of(c, provider);
     struct buf key = {0};

@@ -59,6 +59,14 @@ static void lower_host(struct str host, char *out, size_t room)
     out[n] = '\0';
 }
 
+static const struct {
+    uint8_t dialect, auth;
+} spoken[] = {
+    [PROVIDER_OPENAI] = {SNAP_OPENAI_CHAT, SNAP_AUTH_BEARER},
+    [PROVIDER_ANTHROPIC] = {SNAP_ANTHROPIC, SNAP_AUTH_X_API_KEY},
+    [PROVIDER_GEMINI] = {SNAP_GEMINI, SNAP_AUTH_X_GOOG_API_KEY},
+};
+
 static void write_provider(struct snap_builder *b, const struct config_provider *p, uint16_t id)
 {
     struct secret_row secret = {.origin_port = p->url.port, .origin_tls = p->url.tls};
@@ -75,11 +83,11 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
     row.base_path = snap_add_text(b, p->url.path);
     row.host_header = snap_add_text(b, str_of(header));
     row.ca_pem = snap_add_text(b, p->ca_pem);
-    row.dialect = p->type == PROVIDER_ANTHROPIC ? SNAP_ANTHROPIC : SNAP_OPENAI_CHAT;
+    row.dialect = spoken[p->type].dialect;
     row.allow_private = p->may_dial_private;
     row.auth = SNAP_AUTH_NONE;
     if (p->api_key.n > 0) {
-        row.auth = p->type == PROVIDER_ANTHROPIC ? SNAP_AUTH_X_API_KEY : SNAP_AUTH_BEARER;
+        row.auth = spoken[p->type].auth;
         row.secret = snap_add_secret(b, &secret, p->api_key);
     }
     (void)snap_add_provider(b, &row);

@@ -90,6 +90,7 @@ static const char *dialect_word(uint8_t dialect)
     switch (dialect) {
     case SNAP_OPENAI_CHAT: return "openai";
     case SNAP_ANTHROPIC: return "anthropic";
+    case SNAP_GEMINI: return "gemini";
     default: return "?";
     }
 }

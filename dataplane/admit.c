@@ -105,7 +105,8 @@ static enum weir_err check_key(struct request *r, const struct http1_head *h, st
 const struct dialect *admit_guess_dialect(const struct http1_head *h)
 {
     bool anthropic = http1_get(h, "anthropic-version").p != NULL || str_contains(h->path, STR("messages"));
-    return dialect_of(anthropic ? DIALECT_ANTHROPIC : DIALECT_OPENAI_CHAT);
+    bool google = http1_get(h, "x-goog-api-key").p != NULL || http1_get(h, "x-goog-api-client").p != NULL;
+    return dialect_of(anthropic ? DIALECT_ANTHROPIC : google ? DIALECT_GEMINI : DIALECT_OPENAI_CHAT);
 }
 
 static enum weir_err find_endpoint(struct request *r, const struct http1_head *h, struct str *ret_why)
@@ -126,7 +127,7 @@ static enum weir_err find_endpoint(struct request *r, const struct http1_head *h
                    ? arena_printf(&r->keep.arena, "no such endpoint \"%.*s\". Did you mean %s?", STR_FMT(path), near)
                    : arena_printf(&r->keep.arena,
                                   "no such endpoint \"%.*s\". Spoken here: POST /v1/chat/completions, "
-                                  "POST /v1/messages, GET /v1/models",
+                                  "POST /v1/messages, POST /v1beta/models/{model}:generateContent, GET /v1/models",
                                   STR_FMT(path));
     return WEIR_NO_ENDPOINT;
 }

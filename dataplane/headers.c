@@ -15,8 +15,8 @@ static bool is_prefixed(struct str name, struct str prefix)
 bool headers_go_up(struct str name)
 {
     return (is_prefixed(name, STR("anthropic-")) && !str_iis(name, "anthropic-version")) ||
-           is_prefixed(name, STR("x-stainless-")) || str_iis(name, "openai-beta") || str_iis(name, "idempotency-key") ||
-           str_iis(name, "x-client-request-id");
+           is_prefixed(name, STR("x-stainless-")) || str_iis(name, "x-goog-api-client") ||
+           str_iis(name, "openai-beta") || str_iis(name, "idempotency-key") || str_iis(name, "x-client-request-id");
 }
 
 bool headers_go_down(struct str name)
@@ -42,18 +42,22 @@ static enum weir_err write_credential(struct request *r, struct buf *out)
     if (secret.n == 0) return WEIR_UP_AUTH;
     if (p->auth == SNAP_AUTH_BEARER)
         line(out, STR("authorization: Bearer "), secret);
+    else if (p->auth == SNAP_AUTH_X_GOOG_API_KEY)
+        line(out, STR("x-goog-api-key: "), secret);
     else
         line(out, STR("x-api-key: "), secret);
     return WEIR_OK;
 }
 
 /* The client's query goes on in its own dialect, without its key. */
-static void write_query(struct str query, struct buf *out)
+static void write_query(struct str query, bool has_query, struct buf *out)
 {
-    char before = '?';
+    char before = has_query ? '&' : '?';
     while (query.n > 0) {
         struct str pair = str_split(&query, '&');
         if (pair.n == 0 || str_starts(pair, STR("key="))) continue;
+        if (has_query && (str_starts(pair, STR("alt=")) || str_starts(pair, STR("$alt="))))
+            continue; /* ours is there */
         buf_addc(out, before);
         buf_add(out, pair);
         before = '&';
@@ -64,8 +68,9 @@ static void write_target(struct request *r, bool same, struct buf *out)
 {
     struct str base = snap_text(r->gen->sn, r->provider->base_path);
     buf_add(out, STR("POST "));
-    buf_add(out, exchange_target_path(&r->x, base, &r->keep.arena));
-    if (same) write_query(http1_head(&r->keep.in)->query, out);
+    struct str path = exchange_target_path(&r->x, base, &r->keep.arena);
+    buf_add(out, path);
+    if (same) write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
     buf_add(out, STR(" HTTP/1.1\r\n"));
 }
 

@@ -55,10 +55,12 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     struct buf *head = &r->keep.head;
     buf_clear(head);
     r->client_status = r->call.stream || r->up == NULL ? 200 : r->status;
-    struct str type = r->call.stream ? STR("text/event-stream") : STR("application/json");
+    bool events = r->call.stream && !r->call.json_array;
+    struct str type = events ? STR("text/event-stream") : STR("application/json");
     const struct http1_head *answer = attempt ? http1_head(&r->up->in) : NULL;
     bool same = answer != NULL && r->x.same;
-    if (same && http1_get(answer, "content-type").n > 0) type = http1_get(answer, "content-type");
+    if (same && !r->call.json_array && http1_get(answer, "content-type").n > 0)
+        type = http1_get(answer, "content-type");
     reply_begin_head(r, r->client_status, type, length, head);
     if (r->call.stream) buf_add(head, STR("cache-control: no-cache\r\n"));
     if (r->opaque) http1_write_header(head, STR("content-encoding"), http1_get(answer, "content-encoding"));

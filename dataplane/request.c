@@ -64,7 +64,12 @@ static const struct step *step_identify(struct request *r)
         reply_local(r);
         return &STEP_settle;
     }
-    enum weir_err e = call_read(r->endpoint->dialect, buf_view(&r->keep.body), &r->keep.arena, &r->call, &why);
+    const struct http1_head *h = http1_head(&r->keep.in);
+    struct endpoint_place place;
+    if (!endpoint_read_place(r->endpoint, h->path, h->query, &r->keep.arena, &place))
+        return request_fail(r, WEIR_BAD_REQUEST, STR("the model's name in the path cannot be read"));
+    enum weir_err e =
+        call_read_at(r->endpoint->dialect, &place, buf_view(&r->keep.body), &r->keep.arena, &r->call, &why);
     return e == WEIR_OK ? &STEP_admit : request_fail(r, e, why);
 }
 

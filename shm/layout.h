@@ -59,8 +59,13 @@ struct snap_list {
     uint32_t first, n;
 }; /* indexes into the table that the comment names */
 
-enum snap_dialect { SNAP_OPENAI_CHAT, SNAP_ANTHROPIC, SNAP_DIALECTS }; /* same numbers as proto/dialect/dialect.h */
-enum snap_auth { SNAP_AUTH_NONE, SNAP_AUTH_BEARER, SNAP_AUTH_X_API_KEY };
+enum snap_dialect {
+    SNAP_OPENAI_CHAT,
+    SNAP_ANTHROPIC,
+    SNAP_GEMINI,
+    SNAP_DIALECTS
+}; /* same numbers as proto/dialect/dialect.h */
+enum snap_auth { SNAP_AUTH_NONE, SNAP_AUTH_BEARER, SNAP_AUTH_X_API_KEY, SNAP_AUTH_X_GOOG_API_KEY };
 
 struct snap_provider {
     struct snap_str name;

@@ -70,7 +70,7 @@ static const char *providers_check(const struct check *c, const struct snap *sn,
         if (!text_ok(c, p->name) || !text_ok(c, p->host) || !text_ok(c, p->base_path) || !text_ok(c, p->host_header) ||
             !text_ok(c, p->ca_pem) || p->name.n >= NAME_PROVIDER)
             return "snapshot: text of a provider";
-        if (p->id >= SHM_PROVIDERS || p->dialect >= SNAP_DIALECTS || p->auth > SNAP_AUTH_X_API_KEY ||
+        if (p->id >= SHM_PROVIDERS || p->dialect >= SNAP_DIALECTS || p->auth > SNAP_AUTH_X_GOOG_API_KEY ||
             (p->secret != ID_NONE && p->secret >= secrets_n))
             return "snapshot: number of a provider";
     }

@@ -219,6 +219,7 @@ static void check_server(struct checker *k)
 static const char *const vendor_url[] = {
     [PROVIDER_OPENAI] = "https://api.openai.com/v1",
     [PROVIDER_ANTHROPIC] = "https://api.anthropic.com",
+    [PROVIDER_GEMINI] = "https://generativelanguage.googleapis.com/v1beta",
 };
 
 static void check_base_url(struct checker *k, struct config_provider *p)

@@ -56,7 +56,7 @@ struct config_server {
     bool allow_remote;
 };
 
-enum config_provider_type { PROVIDER_OPENAI, PROVIDER_ANTHROPIC };
+enum config_provider_type { PROVIDER_OPENAI, PROVIDER_ANTHROPIC, PROVIDER_GEMINI };
 
 struct config_provider {
     struct section_at at;

@@ -70,6 +70,7 @@ static const struct {
 } from_environment[] = {
     {"OPENAI_API_KEY", "openai", "\"gpt-*\", \"chatgpt-*\", \"o1*\", \"o3*\", \"o4*\", \"codex-*\""},
     {"ANTHROPIC_API_KEY", "anthropic", "\"claude-*\""},
+    {"GEMINI_API_KEY", "gemini", "\"gemini-*\""},
 };
 
 bool config_environment_yaml(config_env_fn *env, struct buf *out)
@@ -107,8 +108,9 @@ struct config *config_load_environment(config_env_fn *env, struct problems *prob
     if (config_environment_yaml(env, &yaml))
         c = config_load_text(buf_view(&yaml), STR("(environment)"), env, problems);
     else
-        problem_error(problems, (struct place){0}, STR("to look around without a key: weir demo"),
-                      "no configuration: give --config FILE, or set OPENAI_API_KEY or ANTHROPIC_API_KEY");
+        problem_error(
+            problems, (struct place){0}, STR("to look around without a key: weir demo"),
+            "no configuration: give --config FILE, or set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY");
     buf_fini(&yaml);
     return c;
 }

@@ -154,9 +154,10 @@ static int init(void)
     if (config_environment_yaml(env_get, &out)) {
         print(stdout, &out);
     } else {
-        fputs(
-            "weir: set OPENAI_API_KEY or ANTHROPIC_API_KEY first; the file will name the variable, not hold the key\n",
-            stderr);
+        fputs("weir: set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY first; the file will name the variable, "
+              "not hold "
+              "the key\n",
+              stderr);
         code = EXIT_PROBLEMS;
     }
     buf_fini(&out);

@@ -30,13 +30,16 @@ enum member {
     M_METADATA,
     M_USER,
     M_PROMPT_CACHE_KEY,
+    M_CONTENTS,
+    M_GENERATION_CONFIG,
+    M_GENERATION_CONFIG_SNAKE,
     M_COUNT
 };
 
 static const char *const MEMBERS[M_COUNT] = {
-    "model", "stream",           "stream_options", "max_tokens",      "max_completion_tokens", "n",
-    "tools", "messages",         "system",         "response_format", "output_config",         "metadata",
-    "user",  "prompt_cache_key",
+    "model", "stream",           "stream_options", "max_tokens",       "max_completion_tokens", "n",
+    "tools", "messages",         "system",         "response_format",  "output_config",         "metadata",
+    "user",  "prompt_cache_key", "contents",       "generationConfig", "generation_config",
 };
 
 struct reading {
@@ -44,6 +47,7 @@ struct reading {
     struct buf scratch;
     struct str value[M_COUNT];
     struct str why;
+    bool gemini;
 };
 
 static enum weir_err bad(struct reading *r, const char *text, const char *member)
@@ -100,6 +104,7 @@ static struct str read_string(struct reading *r, struct str value)
 
 static enum weir_err read_model(struct reading *r, struct call *call)
 {
+    if (call->model.n > 0) return WEIR_OK; /* the path has it */
     if (is_absent(r->value[M_MODEL])) return bad(r, "%s is missing", MEMBERS[M_MODEL]);
     call->model = read_string(r, r->value[M_MODEL]);
     if (call->model.n == 0) return bad(r, "%s must be a text that is not empty", MEMBERS[M_MODEL]);
@@ -135,6 +140,33 @@ static enum weir_err read_anthropic(struct reading *r, struct call *call)
         call->needs_json_schema = !is_absent(value);
     if (json_find(r->value[M_METADATA], "user_id", &value, &r->scratch) == JSON_FOUND)
         call->session = read_string(r, value);
+    return WEIR_OK;
+}
+
+static bool find_either(struct reading *r, struct str object, const char *camel, const char *snake,
+                        struct str *ret_value)
+{
+    return json_find(object, camel, ret_value, &r->scratch) == JSON_FOUND ||
+           json_find(object, snake, ret_value, &r->scratch) == JSON_FOUND;
+}
+
+static enum weir_err read_gemini(struct reading *r, struct call *call)
+{
+    struct str config = r->value[M_GENERATION_CONFIG], value;
+    if (is_absent(config)) config = r->value[M_GENERATION_CONFIG_SNAKE];
+    if (is_absent(config)) return WEIR_OK;
+    if (find_either(r, config, "maxOutputTokens", "max_output_tokens", &value)) {
+        r->value[M_MAX_TOKENS] = value;
+        enum weir_err e = read_count(r, M_MAX_TOKENS, 0, &call->max_output);
+        if (e != WEIR_OK) return bad(r, "%s must be a whole number in its range", "maxOutputTokens");
+    }
+    if (find_either(r, config, "candidateCount", "candidate_count", &value)) {
+        r->value[M_N] = value;
+        enum weir_err e = read_count(r, M_N, 1, &call->choices);
+        if (e != WEIR_OK) return bad(r, "%s must be a whole number in its range", "candidateCount");
+    }
+    call->needs_json_schema = find_either(r, config, "responseSchema", "response_schema", &value) ||
+                              find_either(r, config, "responseJsonSchema", "response_json_schema", &value);
     return WEIR_OK;
 }
 
@@ -175,8 +207,28 @@ static void count_part(struct media *m, yyjson_val *part)
     /* A document stays counted by its bytes: how many pages it has is not known here. */
 }
 
+static void count_gemini_part(struct media *m, yyjson_val *part)
+{
+    yyjson_val *media = tree_get(part, "inlineData"), *file = tree_get(part, "fileData");
+    if (media == NULL) media = tree_get(part, "inline_data");
+    if (file == NULL) file = tree_get(part, "file_data");
+    struct str type = tree_get_str(media, "mimeType"), data = tree_get_str(media, "data");
+    if (type.n == 0) type = tree_get_str(media, "mime_type");
+    if (str_starts(type, STR("image/"))) {
+        count_image(m, data);
+    } else if (str_starts(type, STR("audio/"))) {
+        m->bytes += (int64_t)data.n;
+        m->tokens += (int64_t)data.n / AUDIO_BYTES_PER_TOKEN + 1;
+    } else if (file != NULL) {
+        count_image(m, STR_NULL);
+    }
+}
+
 static void count_parts(struct media *m, yyjson_val *content)
 {
+    size_t g, gn;
+    yyjson_val *gemini_part;
+    yyjson_arr_foreach(tree_get(content, "parts"), g, gn, gemini_part) count_gemini_part(m, gemini_part);
     size_t i, n;
     yyjson_val *part;
     yyjson_arr_foreach(content, i, n, part)
@@ -190,9 +242,10 @@ static void count_parts(struct media *m, yyjson_val *content)
 
 static enum weir_err bound_input(struct reading *r, struct str body, struct call *call)
 {
-    struct str messages = r->value[M_MESSAGES];
+    struct str messages = r->value[M_CONTENTS].p != NULL && r->gemini ? r->value[M_CONTENTS] : r->value[M_MESSAGES];
     struct media m = {.image_tokens = str_icontains(call->model, STR("4o-mini")) ? IMAGE_TOKENS_4O_MINI : IMAGE_TOKENS};
-    if (str_contains(messages, STR("\"image")) || str_contains(messages, STR("\"input_audio")) ||
+    if ((r->gemini && str_contains(messages, STR("ata\""))) || str_contains(messages, STR("\"image")) ||
+        str_contains(messages, STR("\"input_audio")) ||
         str_contains(messages, STR("\\u"))) { /* an escape could hide a type's name */
         yyjson_val *root, *message;
         struct arena tree;
@@ -201,7 +254,7 @@ static enum weir_err bound_input(struct reading *r, struct str body, struct call
         enum weir_err e = tree_read(messages, &tree, &root, &why);
         if (e == WEIR_OK) {
             size_t i, n;
-            yyjson_arr_foreach(root, i, n, message) count_parts(&m, tree_get(message, "content"));
+            yyjson_arr_foreach(root, i, n, message) count_parts(&m, r->gemini ? message : tree_get(message, "content"));
         } else {
             r->why = arena_copy(r->arena, why);
         }
@@ -223,9 +276,12 @@ static enum weir_err read_members(enum dialect_id client, struct reading *r, str
 {
     enum weir_err e = collect(r, body);
     if (e == WEIR_OK) e = read_model(r, call);
-    if (e == WEIR_OK) e = read_bool(r, M_STREAM, &call->stream);
-    if (e == WEIR_OK) e = client == DIALECT_ANTHROPIC ? read_anthropic(r, call) : read_openai(r, call);
-    if (e == WEIR_OK && (r->value[M_MESSAGES].n == 0 || r->value[M_MESSAGES].p[0] != '['))
+    if (e == WEIR_OK && !r->gemini) e = read_bool(r, M_STREAM, &call->stream);
+    if (e == WEIR_OK)
+        e = r->gemini                     ? read_gemini(r, call)
+            : client == DIALECT_ANTHROPIC ? read_anthropic(r, call)
+                                          : read_openai(r, call);
+    if (e == WEIR_OK && !r->gemini && (r->value[M_MESSAGES].n == 0 || r->value[M_MESSAGES].p[0] != '['))
         e = bad(r, "%s must be an array", MEMBERS[M_MESSAGES]);
     if (e != WEIR_OK) return e;
     call->needs_tools = is_filled_array(r->value[M_TOOLS]);
@@ -242,9 +298,23 @@ static bool is_object(struct str text)
 enum weir_err call_read(enum dialect_id client, struct str body, struct arena *a, struct call *ret_call,
                         struct str *ret_why)
 {
+    static const struct endpoint_place nothing;
+    return call_read_at(client, &nothing, body, a, ret_call, ret_why);
+}
+
+enum weir_err call_read_at(enum dialect_id client, const struct endpoint_place *place, struct str body, struct arena *a,
+                           struct call *ret_call, struct str *ret_why)
+{
     unsigned depth;
     struct json_error error;
-    struct call call = {.max_output = -1, .choices = 1};
+    struct call call = {
+        .max_output = -1,
+        .choices = 1,
+        .model = place->model,
+        .stream = place->stream,
+        .json_array = place->json_array,
+        .counts = place->counts,
+    };
     if (!json_check(body, &depth, &error)) {
         *ret_why = arena_printf(a, "the body is not valid JSON: %s at byte %zu", error.what, error.at);
         return WEIR_BAD_JSON;
@@ -253,7 +323,7 @@ enum weir_err call_read(enum dialect_id client, struct str body, struct arena *a
         *ret_why = STR("the body must be a JSON object");
         return WEIR_BAD_REQUEST;
     }
-    struct reading r = {.arena = a};
+    struct reading r = {.arena = a, .gemini = client == DIALECT_GEMINI};
     enum weir_err e = read_members(client, &r, body, &call);
     buf_fini(&r.scratch);
     if (e != WEIR_OK)

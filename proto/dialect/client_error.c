@@ -63,3 +63,20 @@ uint16_t anthropic_error_status(enum weir_err e)
     default: return err_row(e)->http;
     }
 }
+
+/* `details` is what clients look through for a reason, so it is always there. */
+void gemini_error_write(enum weir_err e, struct str message, struct buf *out)
+{
+    buf_add(out, STR("{\"error\":{\"code\":"));
+    buf_add_u64(out, gemini_error_status(e));
+    buf_add(out, STR(",\"message\":"));
+    buf_add_json_str(out, text_of(e, message));
+    buf_add(out, STR(",\"status\":"));
+    buf_add_json_str(out, str_of(err_row(e)->gemini_status));
+    buf_add(out, STR(",\"details\":[]}}"));
+}
+
+uint16_t gemini_error_status(enum weir_err e)
+{
+    return err_row(e)->http;
+}

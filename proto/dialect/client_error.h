@@ -4,7 +4,7 @@
  * Memory:   the buf given in.
  * Fails:    never.
  * Not here: which error it is (base/errors.tbl.h), the headers beside it (dataplane/reply.c).
- * Sources: OpenAI error reference; Anthropic API reference, errors. */
+ * Sources: OpenAI error reference; Anthropic API reference, errors; Gemini API, troubleshooting. */
 #pragma once
 
 #include "proto/base/buf.h"
@@ -17,3 +17,7 @@ uint16_t openai_error_status(enum weir_err e);
 /* {"type":"error","error":{"type","message"},"request_id"}; no request_id: left out */
 void anthropic_error_write(enum weir_err e, struct str message, struct str request_id, struct buf *out);
 uint16_t anthropic_error_status(enum weir_err e);
+
+/* {"error":{"code","message","status","details"}} */
+void gemini_error_write(enum weir_err e, struct str message, struct buf *out);
+uint16_t gemini_error_status(enum weir_err e);

@@ -11,7 +11,7 @@
 #include "proto/base/err.h"
 #include "proto/money/usage.h"
 
-enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_COUNT };
+enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_COUNT };
 
 struct call;   /* what was read of the body before: exchange.h */
 struct chat;   /* a request: chat.h */
@@ -61,6 +61,8 @@ struct dialect {
      * a lives as long as the event; what must live longer is copied into the reader's own arena. */
     enum weir_err (*read_event)(void *st, struct str name, struct str data, struct arena *a,
                                 void (*emit)(void *to, const struct delta *d), void *to);
+    /* NULL: there is a terminal event. Else the end of the body is the end: what a finish seen before it leads to. */
+    void (*read_end)(void *st, void (*emit)(void *to, const struct delta *d), void *to);
     void (*write_delta)(void *st, const struct delta *d, struct buf *out);
     void (*write_ping)(struct buf *out); /* what keeps this dialect's clients awake, between events */
     void (*write_end)(struct buf *out);  /* the bare terminal event, for a stream that is passed through */
@@ -78,6 +80,7 @@ struct dialect {
     bool base_is_whole;    /* a base path that is not empty already has its version, whatever it looks like */
     bool ends_at_finish;   /* hosts leave out the terminal event: the end of the body after a finish is an end */
     bool usage_on_request; /* the event that holds only usage is for clients that asked for it */
+    bool model_in_path;    /* the model and whether to stream stand in the path, not in the body */
     bool starts_once;      /* clients refuse a second opening of a stream */
 };
 

@@ -1,10 +1,21 @@
 #include "proto/dialect/endpoint.h"
 
+#include "proto/wire/url.h"
+
 static const struct endpoint CHAT = {
     "chat.completions", "POST", "/v1/chat/completions", DIALECT_OPENAI_CHAT, ENDPOINT_CHAT,
 };
 static const struct endpoint MESSAGES = {"messages", "POST", "/v1/messages", DIALECT_ANTHROPIC, ENDPOINT_CHAT};
 static const struct endpoint MODELS = {"models", "GET", "/v1/models", DIALECT_OPENAI_CHAT, ENDPOINT_MODELS};
+static const struct endpoint GENERATE = {
+    "gemini.generate", "POST", "/v1beta/models/{model}:generateContent", DIALECT_GEMINI, ENDPOINT_CHAT,
+};
+static const struct endpoint STREAM_GENERATE = {
+    "gemini.stream", "POST", "/v1beta/models/{model}:streamGenerateContent", DIALECT_GEMINI, ENDPOINT_CHAT,
+};
+static const struct endpoint COUNT_TOKENS = {
+    "gemini.count_tokens", "POST", "/v1beta/models/{model}:countTokens", DIALECT_GEMINI, ENDPOINT_CHAT,
+};
 static const struct endpoint HELLO = {"hello", NULL, "/", DIALECT_OPENAI_CHAT, ENDPOINT_HELLO};
 
 /* Every spelling that clients were seen to use: base URLs are typed with and without /v1, and with a provider's prefix. */
@@ -25,9 +36,23 @@ static const struct spelling {
     {"/anthropic/v1/models", &MODELS, true},
     {"/v1beta/models", &MODELS, true},
     {"/api/v1/models", &MODELS, true},
+    {"/gemini/v1beta/models", &MODELS, true},
     {"/", &HELLO, false},
     {"/api/hello", &HELLO, false},
 };
+/* Paths with the model inside: what stands before it and the verb behind its last colon. */
+static const char *const MODEL_PREFIXES[] = {
+    "/v1beta/models/", "/v1/models/", "/models/", "/gemini/v1beta/models/", "/gemini/v1/models/",
+};
+static const struct verb {
+    const char *word;
+    const struct endpoint *endpoint;
+} VERBS[] = {
+    {"generateContent", &GENERATE},
+    {"streamGenerateContent", &STREAM_GENERATE},
+    {"countTokens", &COUNT_TOKENS},
+};
+
 enum { SPELLING_COUNT = sizeof SPELLINGS / sizeof *SPELLINGS };
 
 /* Without query, trailing slash and a doubled "/v1". The result is a view: "/v1/v1/x" reads as its tail "/v1/x". */
@@ -39,6 +64,56 @@ static struct str normal_path(struct str path)
     if (path.n > 1 && path.p[path.n - 1] == '/') path.n--;
     while (str_starts(path, twice)) path = str_slice(path, 3, path.n);
     return path;
+}
+
+static const struct endpoint *find_verb(struct str path, struct str *ret_model)
+{
+    path = normal_path(path);
+    ptrdiff_t colon = str_rchr(path, ':');
+    if (colon < 0) return NULL;
+    for (size_t i = 0; i < sizeof MODEL_PREFIXES / sizeof *MODEL_PREFIXES; i++) {
+        struct str prefix = str_of(MODEL_PREFIXES[i]);
+        if (!str_starts(path, prefix) || (size_t)colon <= prefix.n) continue;
+        *ret_model = str_slice(path, prefix.n, (size_t)colon);
+        for (size_t k = 0; k < sizeof VERBS / sizeof *VERBS; k++)
+            if (str_is(str_slice(path, (size_t)colon + 1, path.n), VERBS[k].word)) return VERBS[k].endpoint;
+    }
+    return NULL;
+}
+
+static bool decode_model(struct str text, struct arena *a, struct str *ret_model)
+{
+    struct buf b = {0};
+    bool good = url_percent_decode(text, &b);
+    struct str model = arena_copy(a, buf_view(&b));
+    buf_fini(&b);
+    for (size_t i = 0; i < model.n && good; i++) good = (unsigned char)model.p[i] >= 0x20 && model.p[i] != 0x7F;
+    *ret_model = model;
+    return good;
+}
+
+static bool asks_for_sse(struct str query)
+{
+    while (query.n > 0) {
+        struct str pair = str_split(&query, '&');
+        if (str_is(pair, "alt=sse") || str_is(pair, "$alt=sse") || str_is(pair, "%24alt=sse")) return true;
+    }
+    return false;
+}
+
+bool endpoint_read_place(const struct endpoint *e, struct str path, struct str query, struct arena *a,
+                         struct endpoint_place *ret_place)
+{
+    struct str model = STR_NULL;
+    *ret_place = (struct endpoint_place){0};
+    if (e->dialect != DIALECT_GEMINI) return true;
+    if (find_verb(path, &model) == NULL || !decode_model(model, a, &model)) return false;
+    while (str_starts(model, STR("models/"))) model = str_slice(model, sizeof "models/" - 1, model.n);
+    ret_place->model = model;
+    ret_place->stream = e == &STREAM_GENERATE;
+    ret_place->json_array = ret_place->stream && !asks_for_sse(query);
+    ret_place->counts = e == &COUNT_TOKENS;
+    return model.n > 0;
 }
 
 static const struct spelling *find(struct str path, struct str *ret_id)
@@ -62,6 +137,11 @@ static const struct spelling *find(struct str path, struct str *ret_id)
 const struct endpoint *endpoint_find(struct str method, struct str path, bool *ret_known_path)
 {
     struct str id;
+    const struct endpoint *verb = find_verb(path, &id);
+    if (verb != NULL) {
+        *ret_known_path = true;
+        return str_is(method, verb->method) ? verb : NULL;
+    }
     const struct spelling *s = find(path, &id);
     *ret_known_path = s != NULL;
     if (s == NULL) return NULL;

@@ -15,6 +15,14 @@ enum endpoint_kind {
     ENDPOINT_HELLO,  /* GET or HEAD /, HEAD /api/hello: 200, answered here */
 };
 
+/* What a path says beside which endpoint it is: Gemini's names the model and how to answer. */
+struct endpoint_place {
+    struct str model; /* percent-decoded, in the arena; empty: stands in the body */
+    bool stream;
+    bool json_array; /* a stream in one JSON array, not in events */
+    bool counts;     /* only tokens are to be counted */
+};
+
 struct endpoint {
     const char *name;   /* "chat.completions": label of logs and metrics */
     const char *method; /* "POST"; NULL: GET and HEAD */
@@ -27,5 +35,8 @@ struct endpoint {
 /* Collapses "/v1/v1", strips one trailing slash, ignores the query. *ret_known_path: the path exists with another method (405). */
 const struct endpoint *endpoint_find(struct str method, struct str path, bool *ret_known_path);
 const char *endpoint_suggest(struct str path); /* nearest known path, or NULL */
+/* Of a path that endpoint_find() found; query as it came, without '?'. false: the model's name cannot be read. */
+bool endpoint_read_place(const struct endpoint *e, struct str path, struct str query, struct arena *a,
+                         struct endpoint_place *ret_place);
 /* The id behind /v1/models/; empty without. */
 struct str endpoint_model_id(struct str path);

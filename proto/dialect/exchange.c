@@ -2,6 +2,7 @@
 
 #include "proto/dialect/chat.h"
 #include "proto/dialect/passthrough.h"
+#include "proto/wire/url.h"
 
 #include <string.h>
 
@@ -13,7 +14,12 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
                                        struct str *ret_why)
 {
     struct loss loss = {.n = 0};
+    if (x->call->counts) {
+        *ret_why = STR("countTokens is only for models whose provider speaks gemini");
+        return WEIR_NOT_IMPLEMENTED;
+    }
     enum weir_err e = x->client->read_request(body, x->arena, &x->chat, ret_why);
+    if (e == WEIR_OK) x->chat->stream = x->stream; /* where it stands in the path, the reader cannot know */
     if (e == WEIR_OK) e = x->target->write_request(x->chat, model, &x->hints, out, &loss, x->arena, ret_why);
     if (e != WEIR_OK) return e;
     x->loss = arena_copy(x->arena, loss_view(&loss));
@@ -56,8 +62,22 @@ struct str exchange_path(const struct exchange *x)
     return str_of(x->target->path);
 }
 
+/* "/v1beta/models/" MODEL ":streamGenerateContent?alt=sse" */
+static struct str path_with_model(const struct exchange *x, struct str base_path, struct arena *a)
+{
+    struct buf b = {0};
+    buf_add(&b, base_path.n > 0 ? base_path : STR("/v1beta"));
+    buf_addz(&b, x->target->path);
+    url_percent_encode(x->model, "/", &b);
+    buf_addz(&b, x->call->counts ? ":countTokens" : x->stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+    struct str path = arena_copy(a, buf_view(&b));
+    buf_fini(&b);
+    return path;
+}
+
 struct str exchange_target_path(const struct exchange *x, struct str base_path, struct arena *a)
 {
+    if (x->target->model_in_path) return path_with_model(x, base_path, a);
     bool versioned = str_ends(base_path, STR("/v1"));
     /* "/v1beta/openai", "/api/paas/v4": an OpenAI look-alike's base path is whole, whatever its end */
     bool whole = versioned || (x->target->base_is_whole && base_path.n > 0);
@@ -152,6 +172,37 @@ static void open_stream(struct exchange *x)
     };
 }
 
+/* Events, whole ones that we wrote or received, as values of one JSON array. */
+static void frame_as_array(struct exchange *x, struct str data)
+{
+    buf_addz(x->out, x->array_open ? ",\r\n" : "[");
+    x->array_open = true;
+    buf_add(x->out, data);
+}
+
+/* Each of our own events is one line of data and a blank one. */
+static void frame_events(struct exchange *x, struct str events)
+{
+    const struct str head = STR("data: ");
+    while (events.n > 0) {
+        struct str line = str_split(&events, '\n');
+        if (str_starts(line, head)) frame_as_array(x, str_slice(line, head.n, line.n));
+    }
+}
+
+static void write_framed(struct exchange *x, const struct delta *d)
+{
+    if (!x->call->json_array) {
+        x->client->write_delta(x->writer, d, x->out);
+        return;
+    }
+    buf_clear(&x->scratch);
+    x->client->write_delta(x->writer, d, &x->scratch);
+    if (d->kind == DELTA_END) ((struct stream_writer *)x->writer)->end_at = buf_len(x->out);
+    frame_events(x, buf_view(&x->scratch));
+    if (d->kind == DELTA_END) buf_addc(x->out, ']');
+}
+
 static void write_delta(struct exchange *x, const struct delta *d)
 {
     struct stream_writer *writer = x->writer;
@@ -169,7 +220,7 @@ static void write_delta(struct exchange *x, const struct delta *d)
         renamed.name = chat_tool_name(x->chat, d->name);
         d = &renamed;
     }
-    x->client->write_delta(x->writer, d, x->out);
+    write_framed(x, d);
     x->started = writer->started;
     if (d->kind == DELTA_END) x->end_at = writer->end_at;
 }
@@ -202,7 +253,33 @@ static bool ends_with_blank_line(struct str raw)
            str_ends(raw, STR("\n\r\n"));
 }
 
-static void pass_bytes(struct exchange *x, const struct passing *p, struct str raw)
+static void add_passed(struct exchange *x, struct str raw, struct str data)
+{
+    if (x->call->json_array) {
+        if (data.n > 0) frame_as_array(x, data);
+        return;
+    }
+    buf_add(x->out, raw);
+}
+
+/* An event that may be the last one waits for the next or for the end of the body: what is billed is noted before the last
+ * bytes go out. */
+static void hold_last(struct exchange *x, struct str raw, struct str data)
+{
+    struct stream_reader *reader = x->reader;
+    buf_add(x->out, buf_view(&x->last));
+    buf_clear(&x->last);
+    if (!reader->ending) {
+        add_passed(x, raw, data);
+        return;
+    }
+    struct buf *out = x->out;
+    x->out = &x->last;
+    add_passed(x, raw, data);
+    x->out = out;
+}
+
+static void pass_bytes(struct exchange *x, const struct passing *p, struct str raw, struct str data)
 {
     if ((x->facts & EXCHANGE_ERROR) != 0) {
         x->error_event = arena_copy(x->arena, raw);
@@ -215,6 +292,10 @@ static void pass_bytes(struct exchange *x, const struct passing *p, struct str r
     if (p->is_end) {
         x->facts |= EXCHANGE_END;
         x->end_at = buf_len(x->out);
+    }
+    if (x->target->read_end != NULL) {
+        hold_last(x, raw, data);
+        return;
     }
     buf_add(x->out, raw);
 }
@@ -239,7 +320,7 @@ static void take_event(struct exchange *x, const struct sse_event *ev)
         if (e != WEIR_OK && !is_over(x) && !may_pass)
             fail(x, EXCHANGE_BROKEN, e, STR("an event of the provider's stream cannot be read"));
     }
-    if (x->same) pass_bytes(x, &p, ev->raw);
+    if (x->same) pass_bytes(x, &p, ev->raw, ev->data);
 }
 
 void exchange_feed(struct exchange *x, struct str bytes, struct buf *out)
@@ -257,6 +338,18 @@ void exchange_feed(struct exchange *x, struct str bytes, struct buf *out)
 static void end_at_finish(struct exchange *x)
 {
     struct passing p = {.x = x};
+    if (x->target->read_end != NULL) {
+        x->target->read_end(x->reader, on_delta, &p);
+        if (!x->same) return;
+        x->end_at = buf_len(x->out);
+        buf_add(x->out, buf_view(&x->last)); /* without an end it is a truncated stream's last event */
+        if (buf_len(&x->last) > 0 && !x->call->json_array && !ends_with_blank_line(buf_view(&x->last)))
+            buf_add(x->out, STR("\n\n"));
+        buf_clear(&x->last);
+        if (p.is_end) x->facts |= EXCHANGE_END;
+        if (p.is_end && x->call->json_array) buf_addz(x->out, x->array_open ? "]" : "[]");
+        return;
+    }
     if (!x->target->ends_at_finish || (x->facts & EXCHANGE_FINISHED) == 0) return;
     if (!x->same) {
         on_delta(&p, &(struct delta){.kind = DELTA_END});
@@ -304,6 +397,16 @@ void exchange_write_error(struct exchange *x, enum weir_err e, struct str messag
 {
     /* A provider's own words reach the client as they are, but for those about a key that is not the client's. */
     bool about_our_key = x->error.err == WEIR_UP_AUTH || x->error.err == WEIR_UP_PERMISSION;
+    if (x->call->json_array) {
+        buf_clear(&x->scratch);
+        x->client->write_stream_error(e, message, &x->scratch);
+        x->out = out;
+        x->array_open = (x->facts & EXCHANGE_CONTENT) != 0; /* before content nothing of it went out */
+        frame_events(x, buf_view(&x->scratch));
+        x->out = NULL;
+        buf_addc(out, ']');
+        return;
+    }
     if (x->error_event.n > 0 && x->error.err == e && !about_our_key) {
         buf_add(out, x->error_event);
         if (!ends_with_blank_line(x->error_event)) buf_add(out, STR("\n\n"));
@@ -316,6 +419,7 @@ void exchange_fini(struct exchange *x)
 {
     sse_fini(&x->sse);
     buf_fini(&x->scratch);
+    buf_fini(&x->last);
     arena_fini(&x->events);
 }
 

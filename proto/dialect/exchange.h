@@ -7,6 +7,7 @@
 #pragma once
 
 #include "proto/dialect/dialect.h"
+#include "proto/dialect/endpoint.h"
 #include "proto/wire/sse.h"
 
 /* What the journey must know of a request's body before it chooses a target. Duplicate routing keys are refused. */
@@ -18,10 +19,15 @@ struct call {
     int64_t max_output;                                /* tokens asked for at most; -1: not said */
     int64_t choices;                                   /* n; 1 unless said */
     int64_t input_bound; /* tokens this body can be at most: its text bytes, images by a bound of their own */
+    bool json_array;     /* the stream is framed as one JSON array (Gemini without alt=sse) */
+    bool counts;         /* only tokens are counted (Gemini's countTokens): nothing is used */
     struct str session;  /* metadata.user_id, prompt_cache_key, user: whichever the dialect has; empty */
 };
 enum weir_err call_read(enum dialect_id client, struct str body, struct arena *a, struct call *ret_call,
                         struct str *ret_why);
+/* The same where the path says more (endpoint_read_place()): model and stream of a dialect that has them there. */
+enum weir_err call_read_at(enum dialect_id client, const struct endpoint_place *place, struct str body, struct arena *a,
+                           struct call *ret_call, struct str *ret_why);
 
 enum exchange_fact {
     EXCHANGE_CONTENT = 1,  /* text, reasoning, refusal or tool-call bytes went into out: the commit point */
@@ -60,6 +66,8 @@ struct exchange {
     struct chat *chat;
     struct target_hints hints;
     struct str model;       /* as the provider is asked for it */
+    struct buf last;        /* same: an event that may be the last one waits here for the end of the body */
+    bool array_open;        /* json_array: its '[' is out */
     struct str error_event; /* same: the provider's own error event, as received */
     struct buf *out;        /* while feeding */
 };

@@ -47,6 +47,56 @@ static bool emit_blocks(struct buf *out, yyjson_val *blocks)
     return stripped;
 }
 
+/* A Gemini part whose signature is a mark: a thought of another maker. */
+static bool is_foreign_part(yyjson_val *part)
+{
+    struct str signature = tree_get_str(part, "thoughtSignature");
+    if (signature.n == 0) signature = tree_get_str(part, "thought_signature");
+    return str_starts(signature, STR(MARK_BASE64));
+}
+
+static yyjson_val *call_of(yyjson_val *part)
+{
+    yyjson_val *call = tree_get(part, "functionCall");
+    return call != NULL ? call : tree_get(part, "function_call");
+}
+
+/* The calls of such a turn were not made by Gemini either: the first one says so, or the turn is refused. */
+static void emit_unsigned_call(struct buf *out, yyjson_val *part)
+{
+    buf_add(out, STR("{\"functionCall\":"));
+    tree_emit(out, call_of(part));
+    buf_add(out, STR(",\"thoughtSignature\":\"" GEMINI_UNSIGNED "\"}"));
+}
+
+static bool is_thought(yyjson_val *part)
+{
+    return yyjson_is_true(tree_get(part, "thought"));
+}
+
+static bool emit_parts(struct buf *out, yyjson_val *parts)
+{
+    size_t i, n;
+    yyjson_val *part;
+    bool first = true, stripped = false, calls = false;
+    yyjson_arr_foreach(parts, i, n, part) stripped |= is_foreign_part(part);
+    buf_addc(out, '[');
+    yyjson_arr_foreach(parts, i, n, part)
+    {
+        if (stripped && (is_foreign_part(part) || is_thought(part))) continue; /* pieces of the same thought */
+        if (!first) buf_addc(out, ',');
+        first = false;
+        if (stripped && !calls && call_of(part) != NULL && tree_get(part, "thoughtSignature") == NULL)
+            emit_unsigned_call(out, part);
+        else
+            tree_emit(out, part);
+        calls |= call_of(part) != NULL;
+    }
+    if (first && stripped) buf_add(out, STR("{\"text\":\".\"}"));
+    buf_addc(out, ']');
+    return stripped;
+}
+
 static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *message)
 {
     size_t i, n;
@@ -66,6 +116,8 @@ static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *m
         buf_addc(out, ':');
         if (dialect == DIALECT_ANTHROPIC && yyjson_is_arr(value) && str_is(tree_str(key), "content"))
             stripped |= emit_blocks(out, value);
+        else if (dialect == DIALECT_GEMINI && yyjson_is_arr(value) && str_is(tree_str(key), "parts"))
+            stripped |= emit_parts(out, value);
         else
             tree_emit(out, value);
     }

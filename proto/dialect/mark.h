@@ -13,8 +13,17 @@
 #include "proto/base/buf.h"
 #include "proto/dialect/dialect.h"
 
-#define MARK        "weir-foreign"
-#define MARK_OPENAI MARK ":openai"
+#define MARK                    "weir-foreign"
+#define MARK_OPENAI             MARK ":openai"
+/* Gemini's signatures travel behind these through other dialects: of a thought, or of the call that comes next. */
+#define MARK_GEMINI             MARK ":gemini:"
+#define MARK_GEMINI_NEXT        MARK ":gemini-next:"
+/* Inside a Gemini client's thoughtSignature, which is base64: all marks there begin alike. */
+#define MARK_BASE64             "d2Vpci1mb3JlaWdu"
+#define MARK_ANTHROPIC          MARK ":anthropic:"
+#define MARK_ANTHROPIC_REDACTED MARK ":anthropic-redacted:"
+/* What Gemini takes for the signature of a call that it did not make; only on the first call of a step. */
+#define GEMINI_UNSIGNED         "skip_thought_signature_validator"
 
 /* The client's messages without what another dialect's provider thought. false: nothing of that kind is there, out is untouched. */
 bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out);

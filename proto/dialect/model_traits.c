@@ -119,3 +119,33 @@ struct openai_traits openai_traits_of(struct str model)
         .user = true,
     };
 }
+
+/* "gemini-2.5-pro" is 25, "gemini-3-flash" 30; a name without a version counts as the newest. */
+static unsigned gemini_version(struct str rest, bool *ret_pro)
+{
+    unsigned part[2] = {0, 0}, n = 0;
+    while (rest.n > 0) {
+        struct str word = next_word(&rest);
+        uint64_t v;
+        if (str_iis(word, "pro"))
+            *ret_pro = true;
+        else if (n < 2 && word.n <= 2 && str_u64(word, &v))
+            part[n++] = (unsigned)v;
+    }
+    return n == 0 ? NEWEST : part[0] * 10 + (part[1] < 10 ? part[1] : 9);
+}
+
+struct gemini_traits gemini_traits_of(struct str model)
+{
+    bool pro = false, gemma = str_icontains(model, STR("gemma")) || str_icontains(model, STR("learnlm"));
+    unsigned version = gemini_version(model, &pro);
+    return (struct gemini_traits){
+        .thinking = gemma || version < 25 ? GEMINI_NO_THINKING
+                    : version < 30        ? GEMINI_BUDGET
+                                          : GEMINI_LEVEL,
+        .pro = pro,
+        .signatures = !gemma && version >= 30,
+        .json_with_tools = !gemma && version >= 30,
+        .media_in_results = !gemma && version >= 30,
+    };
+}

@@ -38,3 +38,15 @@ struct openai_traits {
 };
 
 struct openai_traits openai_traits_of(struct str model);
+
+enum gemini_thinking { GEMINI_NO_THINKING, GEMINI_BUDGET, GEMINI_LEVEL };
+
+struct gemini_traits {
+    enum gemini_thinking thinking; /* how it is asked for */
+    bool pro;                      /* thinking cannot be switched off */
+    bool signatures;               /* calls of the turn under way must be signed */
+    bool json_with_tools;          /* a JSON answer beside function tools */
+    bool media_in_results;         /* files inside functionResponse */
+};
+
+struct gemini_traits gemini_traits_of(struct str model);

@@ -29,12 +29,19 @@ static struct str stream_options(struct str body, struct arena *a, struct buf *s
     return copy;
 }
 
+static const char *messages_key(enum dialect_id dialect)
+{
+    return dialect == DIALECT_GEMINI ? "contents" : "messages";
+}
+
 static bool strip_marks(enum dialect_id dialect, struct str body, struct arena *a, struct buf *scratch, struct str *ret)
 {
     struct str messages;
     struct buf clean = {0};
     /* The search for the mark costs a memmem; the tree is only made where it was found. */
-    if (!str_contains(body, STR(MARK)) || json_find(body, "messages", &messages, scratch) != JSON_FOUND) return false;
+    if (!str_contains(body, dialect == DIALECT_GEMINI ? STR(MARK_BASE64) : STR(MARK)) ||
+        json_find(body, messages_key(dialect), &messages, scratch) != JSON_FOUND)
+        return false;
     bool changed = mark_strip(dialect, messages, a, &clean);
     if (changed) *ret = arena_copy(a, buf_view(&clean));
     buf_fini(&clean);
@@ -48,12 +55,15 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
     struct buf scratch = {0};
     struct str messages;
     unsigned n = 0;
-    if (!str_eq(call->model, model)) patch[n++] = (struct json_patch){"model", quoted(model, a)};
+    if (!str_eq(call->model, model) && !dialect_of(dialect)->model_in_path)
+        patch[n++] = (struct json_patch){"model", quoted(model, a)};
     if (dialect == DIALECT_OPENAI_CHAT && call->stream && !call->include_usage)
         patch[n++] = (struct json_patch){"stream_options", stream_options(body, a, &scratch)};
     if (strip_marks(dialect, body, a, &scratch, &messages)) {
-        patch[n++] = (struct json_patch){"messages", messages};
-        *ret_loss = dialect == DIALECT_ANTHROPIC ? STR("thinking") : STR("reasoning_details");
+        patch[n++] = (struct json_patch){messages_key(dialect), messages};
+        *ret_loss = dialect == DIALECT_GEMINI      ? STR("thoughtSignature")
+                    : dialect == DIALECT_ANTHROPIC ? STR("thinking")
+                                                   : STR("reasoning_details");
     }
     buf_fini(&scratch);
     if (n == 0) {

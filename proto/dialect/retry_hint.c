@@ -120,3 +120,9 @@ int64_t retry_hint_ms(const struct answer_headers *h, struct str text)
     if (requests || tokens) return clamp(requests && (!tokens || ms > other) ? ms : other);
     return read_text(text, &ms) ? clamp(ms) : -1;
 }
+
+int64_t retry_duration_ms(struct str duration)
+{
+    double ms;
+    return read_duration(duration, &ms) ? clamp(ms) : -1;
+}

@@ -7,6 +7,7 @@ enum { MESSAGE_MOST = 500 };
 /* All that error bodies of any shape say, before it is judged. */
 struct said {
     struct str message, code, type, detail;
+    struct str delay;     /* Google's RetryInfo: "37s" */
     bool has_error;       /* an `error` member, or a body of type error: what makes a 200 a failure */
     uint16_t code_status; /* a code that is an HTTP status, as number or text: Azure "429", OpenRouter 502 */
 };
@@ -39,6 +40,9 @@ static const struct pattern {
     {0, MESSAGE, "credit balance is too low", WEIR_UP_QUOTA},
     {0, MESSAGE, "insufficient balance", WEIR_UP_QUOTA},
     {402, MESSAGE, "", WEIR_UP_QUOTA},
+    {0, CODE, "quota_per_day", WEIR_UP_QUOTA}, /* Google: made of its quotaId */
+    {400, MESSAGE, "free tier is not available", WEIR_UP_QUOTA},
+    {400, MESSAGE, "enable billing", WEIR_UP_QUOTA},
     /* too much at a time */
     {0, CODE, "server_is_overloaded", WEIR_UP_OVERLOADED},
     {0, CODE, "overloaded_error", WEIR_UP_OVERLOADED},
@@ -51,6 +55,8 @@ static const struct pattern {
     {0, CODE, "ratelimitreached", WEIR_UP_RATE_LIMIT},
     {0, CODE, "too_many_requests", WEIR_UP_RATE_LIMIT},
     {429, CODE, "requests", WEIR_UP_RATE_LIMIT},
+    {429, CODE, "resource_exhausted", WEIR_UP_RATE_LIMIT},
+    {503, CODE, "unavailable", WEIR_UP_OVERLOADED},
     {429, CODE, "tokens", WEIR_UP_RATE_LIMIT},
     /* too long */
     {0, CODE, "context_length_exceeded", WEIR_UP_CONTEXT_LENGTH},
@@ -67,6 +73,7 @@ static const struct pattern {
     {422, MESSAGE, "max_new_tokens` must be", WEIR_UP_CONTEXT_LENGTH},
     {400, MESSAGE, "current length is", WEIR_UP_CONTEXT_LENGTH},
     {413, MESSAGE, "prompt is too long", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "exceeds the maximum number of tokens allowed", WEIR_UP_CONTEXT_LENGTH},
     /* policy */
     {0, CODE, "content_policy_violation", WEIR_UP_CONTENT_POLICY},
     {0, CODE, "content_filter", WEIR_UP_CONTENT_POLICY},
@@ -82,6 +89,12 @@ static const struct pattern {
     {0, CODE, "invalid_api_key", WEIR_UP_AUTH},
     {0, CODE, "authentication_error", WEIR_UP_AUTH},
     {0, CODE, "ip_not_authorized", WEIR_UP_AUTH},
+    {0, CODE, "api_key_invalid", WEIR_UP_AUTH}, /* Google: with status 400 */
+    {0, CODE, "api_key_service_blocked", WEIR_UP_AUTH},
+    {0, CODE, "access_token_expired", WEIR_UP_AUTH},
+    {400, MESSAGE, "api key not valid", WEIR_UP_AUTH},
+    {400, MESSAGE, "api key expired", WEIR_UP_AUTH},
+    {400, MESSAGE, "user location is not supported", WEIR_UP_PERMISSION},
     {0, CODE, "permission_error", WEIR_UP_PERMISSION},
     {0, CODE, "unsupported_country", WEIR_UP_PERMISSION},
     {0, CODE, "unsupported_country_region_territory", WEIR_UP_PERMISSION},
@@ -98,6 +111,10 @@ static const struct pattern {
     {400, MESSAGE, "not supported on this model", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "extra inputs are not permitted", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "are not supported for this model", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "is not enabled for this model", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "is not enabled for models/", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "' is unsupported", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "unknown name \"", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "does not support assistant message prefill", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "does not support tool types", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "`temperature` and `top_p` cannot both", WEIR_UP_CAPABILITY},
@@ -147,8 +164,34 @@ static void set(struct str *field, struct str value)
     if (field->n == 0) *field = value;
 }
 
+static bool is_day_quota(yyjson_val *detail)
+{
+    size_t i, n;
+    yyjson_val *violation;
+    yyjson_arr_foreach(tree_get(detail, "violations"), i, n, violation)
+    {
+        if (str_contains(tree_get_str(violation, "quotaId"), STR("PerDay"))) return true;
+    }
+    return false;
+}
+
+/* Google: an array of typed details. */
+static void read_details(yyjson_val *details, struct said *s)
+{
+    size_t i, n;
+    yyjson_val *detail;
+    yyjson_arr_foreach(details, i, n, detail)
+    {
+        set(&s->detail, tree_get_str(detail, "reason"));
+        set(&s->delay, tree_get_str(detail, "retryDelay"));
+        if (is_day_quota(detail)) s->detail = STR("quota_per_day");
+    }
+}
+
 static void read_inner(yyjson_val *o, struct said *s)
 {
+    read_details(tree_get(o, "details"), s);
+    if (yyjson_is_str(tree_get(o, "status"))) set(&s->type, tree_get_str(o, "status"));
     set(&s->message, tree_get_str(o, "message"));
     set(&s->code, code_text(yyjson_obj_get(o, "code"), s));
     set(&s->type, tree_get_str(o, "type"));
@@ -229,6 +272,10 @@ static void conclude(uint16_t status, const struct answer_headers *h, const stru
     static const struct answer_headers none;
     if (h == NULL) h = &none;
     int64_t hint = retry_hint_ms(h, s->message);
+    if (s->delay.n > 0 && h->retry_after.n == 0 && h->retry_after_ms.n == 0) {
+        int64_t delay = retry_duration_ms(s->delay);
+        if (delay >= 0) hint = delay;
+    }
     bool says_nothing = s->message.n == 0 && s->code.n == 0 && s->type.n == 0;
     bool is_fine = status >= 200 && status < 300 && (says_nothing || !s->has_error);
     /* The body's own status wins over that of the transport: a 500 may hide a 429, and a 200 anything. */

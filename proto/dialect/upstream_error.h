@@ -20,4 +20,5 @@ void upstream_error_read(uint16_t status, const struct answer_headers *h, struct
 void upstream_error_in_stream(yyjson_val *root, struct arena *a, struct upstream_error *ret_error);
 
 /* Retry-After in all spellings; -1: none. Clamped to [0, 1 h]. text: the message, which may say "try again in 1.2s". */
+int64_t retry_duration_ms(struct str duration); /* "37s", "0.5s", "1m3s": clamped alike; -1: none */
 int64_t retry_hint_ms(const struct answer_headers *h, struct str text);

@@ -9,17 +9,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char BODY[] =
     "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":true}";
 
+static const char *body_of(enum dialect_id client)
+{
+    return client == DIALECT_GEMINI ? "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}" : BODY;
+}
+
+/* Two of the low bits choose between the first two dialects, as all seeds expect; the bits above them the later ones. */
+static enum dialect_id pick(unsigned low, unsigned high)
+{
+    return (enum dialect_id)(high == 0 ? low : (1 + high) % DIALECT_COUNT);
+}
+
 static uint8_t feed(uint8_t directions, struct str stream, size_t piece, struct buf *out)
 {
-    enum dialect_id client = directions & 1, target = directions >> 1 & 1;
+    enum dialect_id client = pick(directions & 1, directions >> 4 & 3),
+                    target = pick(directions >> 1 & 1, directions >> 6 & 3);
+    const bool google = client == DIALECT_GEMINI;
+    const struct endpoint_place place = {
+        .model = google ? STR("m") : STR_NULL, .stream = google, .json_array = google && (directions & 8) != 0};
     struct arena a;
     struct call call = {0};
     struct exchange x = {0};
     struct buf sent = {0};
     struct str why = STR_NULL;
     arena_init(&a, 4096);
-    if (call_read(client, str_of(BODY), &a, &call, &why) != WEIR_OK) abort();
-    if (exchange_request(&x, client, target, &call, str_of(BODY), STR("m"), &a, &sent, &why) != WEIR_OK) abort();
+    if (call_read_at(client, &place, str_of(body_of(client)), &a, &call, &why) != WEIR_OK) abort();
+    if (exchange_request(&x, client, target, &call, str_of(body_of(client)), STR("m"), &a, &sent, &why) != WEIR_OK)
+        abort();
     for (size_t at = 0; at < stream.n; at += piece) exchange_feed(&x, str_slice(stream, at, at + piece), out);
     exchange_finish(&x, out);
     uint8_t facts = x.facts;

@@ -2,7 +2,8 @@
  *
  *   exchange_cli CLIENT TARGET MODEL REQUEST [ANSWER STATUS [PIECE]]
  *
- * CLIENT and TARGET are dialect names, PIECE the bytes fed at a time (default: all). Status 200 goes through the exchange, any
+ * CLIENT and TARGET are dialect names; a Gemini client's path says more than its body: "gemini+stream", "gemini+array" ask for events
+ * or one array. PIECE the bytes fed at a time (default: all). Status 200 goes through the exchange, any
  * other through the error table. The output is one JSON object. */
 #include "proto/dialect/chat.h"
 #include "proto/dialect/exchange.h"
@@ -114,7 +115,13 @@ static void take_error(struct exchange *x, uint16_t status, struct str body)
 
 static int run(int argc, char **argv)
 {
-    const struct dialect *client = dialect_by_name(str_of(argv[1])), *target = dialect_by_name(str_of(argv[2]));
+    struct str how = str_of(argv[1]), name = str_split(&how, '+');
+    const struct endpoint_place place = {
+        .model = str_is(name, "gemini") ? STR("asked") : STR_NULL,
+        .stream = how.n > 0,
+        .json_array = str_is(how, "array"),
+    };
+    const struct dialect *client = dialect_by_name(name), *target = dialect_by_name(str_of(argv[2]));
     struct buf request = read_file(argv[4]), sent = {0}, answer = {0};
     const struct target_hints hints = {.now_s = 1795000000};
     struct call call = {0};
@@ -122,7 +129,7 @@ static int run(int argc, char **argv)
     struct str why = STR_NULL;
     if (client == NULL || target == NULL) return 2;
     buf_addz(&out, "{\"ok\":true");
-    enum weir_err e = call_read(client->id, buf_view(&request), &arena, &call, &why);
+    enum weir_err e = call_read_at(client->id, &place, buf_view(&request), &arena, &call, &why);
     if (e == WEIR_OK)
         e = exchange_request_to(&x, client->id, target->id, &hints, &call, buf_view(&request), str_of(argv[3]), &arena,
                                 &sent, &why);

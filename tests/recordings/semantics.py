@@ -256,7 +256,68 @@ def anthropic_stream(body):
     return said
 
 
+# ---- Gemini ----
+
+
+def gemini_usage(u):
+    if not isinstance(u, dict) or "promptTokenCount" not in u:
+        return None
+    thoughts = u.get("thoughtsTokenCount") or 0
+    total_in = u["promptTokenCount"] + (u.get("toolUsePromptTokenCount") or 0)
+    return (total_in, u.get("cachedContentTokenCount") or 0, 0, (u.get("candidatesTokenCount") or 0) + thoughts, thoughts)
+
+
+GEMINI_REFUSED = {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"}
+GEMINI_BROKEN = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"}
+
+
+def gemini_root(said, root):
+    if isinstance(root, list):
+        root = root[0] if root else {}
+    if root.get("error"):
+        said.error = root["error"]
+        return
+    said.usage = gemini_usage(root.get("usageMetadata")) or said.usage
+    candidates = [c for c in root.get("candidates") or [] if not c.get("index")]
+    if not root.get("candidates") and (root.get("promptFeedback") or {}).get("blockReason"):
+        said.finish, said.ended = "refused", True
+    for c in candidates[:1]:
+        for part in (c.get("content") or {}).get("parts") or []:
+            if "functionCall" in part:
+                said.calls.append([part["functionCall"].get("id"), part["functionCall"]["name"], json.dumps(part["functionCall"].get("args") or {})])
+            elif "text" in part and part.get("thought"):
+                said.reasoning += part["text"]
+            elif "text" in part:
+                said.text += part["text"]
+            elif part:
+                said.has_media = True
+        word = c.get("finishReason")
+        if word in GEMINI_BROKEN:
+            said.error = word
+        elif word:
+            plain = "refused" if word in GEMINI_REFUSED else {"STOP": "stop", "MAX_TOKENS": "length"}.get(word, "other")
+            said.finish = "tool_calls" if plain == "stop" and said.calls else plain
+            said.ended = True
+
+
+def gemini_unary(body):
+    said = Said()
+    gemini_root(said, json.loads(body, parse_float=str))
+    return said
+
+
+def gemini_stream(body):
+    said = Said()
+    for _, data in events(body):
+        gemini_root(said, json.loads(data, parse_float=str))
+        if said.error is not None:
+            break
+    return said
+
+
 READERS = {
+    ("gemini", False): gemini_unary,
+    ("gemini", True): gemini_stream,
     ("openai", False): openai_unary,
     ("openai", True): openai_stream,
     ("anthropic", False): anthropic_unary,
@@ -265,6 +326,31 @@ READERS = {
 
 
 # ---- What providers refuse ----
+
+
+def gemini_request_faults(root):
+    faults, before, contents = [], [], root["contents"]
+    if not contents or contents[0]["role"] != "user":
+        faults.append("does not begin with user")
+    for i, content in enumerate(contents):
+        where = f"contents[{i}]"
+        results = [p["functionResponse"]["name"] for p in content["parts"] if "functionResponse" in p]
+        if results != before:
+            faults.append(f"{where}: results {results} for calls {before}")
+        before = [p["functionCall"]["name"] for p in content["parts"] if "functionCall" in p]
+        if i and contents[i - 1]["role"] == content["role"]:
+            faults.append(f"{where}: same role twice")
+        if not content["parts"] or any(p.get("text") == "" and not p.get("thought") for p in content["parts"]):
+            faults.append(f"{where}: empty")
+        if any(not isinstance(p["functionResponse"]["response"], dict) for p in content["parts"] if "functionResponse" in p):
+            faults.append(f"{where}: a response is no object")
+        if any("thoughtSignature" in p for p in content["parts"] if "functionCall" in p) and "thoughtSignature" not in next(
+            p for p in content["parts"] if "functionCall" in p
+        ):
+            faults.append(f"{where}: a sibling is signed and the first call is not")
+    allowed = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier"}
+    faults += [f"unknown member {k}" for k in root if k not in allowed]
+    return faults
 
 
 def openai_request_faults(root):
@@ -334,4 +420,4 @@ def anthropic_request_faults(root):
     return faults
 
 
-REQUEST_FAULTS = {"openai": openai_request_faults, "anthropic": anthropic_request_faults}
+REQUEST_FAULTS = {"gemini": gemini_request_faults, "openai": openai_request_faults, "anthropic": anthropic_request_faults}

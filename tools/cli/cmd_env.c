@@ -30,7 +30,9 @@ int cmd_env(int argc, char **argv)
     link_close(&l);
     printf("export OPENAI_BASE_URL=%s/v1\n", base);
     printf("export ANTHROPIC_BASE_URL=%s\n", base);
+    printf("export GOOGLE_GEMINI_BASE_URL=%s\n", base);
     export_key("OPENAI_API_KEY");
     export_key("ANTHROPIC_API_KEY");
+    export_key("GEMINI_API_KEY");
     return 0;
 }

@@ -123,10 +123,17 @@ static void conversations_are_bounded(void **state)
     struct buf body = {0};
     struct chat *chat;
     struct str why = STR_NULL;
-    buf_addz(&body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}");
-    for (unsigned i = 0; i < MESSAGES; i++) buf_addz(&body, ",{\"role\":\"user\",\"content\":\"x\"}");
-    buf_addz(&body, "]}");
     for (enum dialect_id d = 0; d < DIALECT_COUNT; d++) {
+        bool google = d == DIALECT_GEMINI;
+        const char *message =
+            google ? "{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}" : "{\"role\":\"user\",\"content\":\"x\"}";
+        buf_clear(&body);
+        buf_addf(&body, "{\"%s\":[%s", google ? "contents" : "messages", message);
+        for (unsigned i = 0; i < MESSAGES; i++) {
+            buf_addc(&body, ',');
+            buf_addz(&body, message);
+        }
+        buf_addz(&body, "]}");
         assert_int_equal(dialect_of(d)->read_request(buf_view(&body), &arena, &chat, &why), WEIR_TOO_LARGE);
         assert_true(str_contains(why, STR("too many")));
         assert_true(arena.used < CHAT_MAX_BYTES + TREE_MAX_BYTES);
