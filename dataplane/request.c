@@ -100,7 +100,6 @@ static const struct step *no_target_left(struct request *r)
 static const struct step *step_route(struct request *r)
 {
     if (!route_next(r)) return no_target_left(r);
-    meter_commit(r, false); /* the attempt before this one was not the last */
     if (r->tries == 0) r->first_target = r->target->id;
     return &STEP_encode;
 }
@@ -143,6 +142,7 @@ static const struct step *step_encode(struct request *r)
         r->attempt_why = first ? why : STR_NULL;
         return &STEP_route;
     }
+    meter_commit(r, false); /* only now is it sure that the attempt before this one was not the last */
     r->tries++;
     r->same_tries++;
     r->in_attempt = true;
@@ -279,7 +279,6 @@ static const struct step *step_pause(struct request *r)
     enum live_gate gate = live_target_gate(t, now, r->route->total_ms);
     if (gate == GATE_SHUT) return &STEP_route;
     r->probing = gate == GATE_PROBE;
-    meter_commit(r, false);
     return &STEP_encode;
 }
 

@@ -3,7 +3,7 @@
 /* These say that the request itself is wrong: no configuration makes another try useful. */
 static bool is_never_retried(uint16_t status)
 {
-    return status == 400 || status == 413 || status == 422;
+    return status == 400 || status == 404 || status == 413 || status == 422;
 }
 
 enum retry_verdict retry_judge(const struct retry_question *q)
