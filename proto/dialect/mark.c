@@ -74,30 +74,49 @@ static bool is_thought(yyjson_val *part)
     return yyjson_is_true(tree_get(part, "thought"));
 }
 
-static bool emit_parts(struct buf *out, yyjson_val *parts)
+/* A model's turn may stand in several contents, one per chunk of a stream. */
+struct run {
+    bool foreign, calls;
+};
+
+static bool is_model(yyjson_val *content)
+{
+    return str_is(tree_get_str(content, "role"), "model");
+}
+
+static struct run run_from(yyjson_val *content, size_t left)
+{
+    struct run run = {0};
+    size_t i, n;
+    yyjson_val *part;
+    for (; left > 0 && is_model(content); left--, content = unsafe_yyjson_get_next(content))
+        yyjson_arr_foreach(tree_get(content, "parts"), i, n, part) run.foreign |= is_foreign_part(part);
+    return run;
+}
+
+static bool emit_parts(struct buf *out, yyjson_val *parts, struct run *run)
 {
     size_t i, n;
     yyjson_val *part;
-    bool first = true, stripped = false, calls = false;
-    yyjson_arr_foreach(parts, i, n, part) stripped |= is_foreign_part(part);
+    bool first = true, stripped = run->foreign;
     buf_addc(out, '[');
     yyjson_arr_foreach(parts, i, n, part)
     {
         if (stripped && (is_foreign_part(part) || is_thought(part))) continue; /* pieces of the same thought */
         if (!first) buf_addc(out, ',');
         first = false;
-        if (stripped && !calls && call_of(part) != NULL && tree_get(part, "thoughtSignature") == NULL)
+        if (stripped && !run->calls && call_of(part) != NULL && tree_get(part, "thoughtSignature") == NULL)
             emit_unsigned_call(out, part);
         else
             tree_emit(out, part);
-        calls |= call_of(part) != NULL;
+        run->calls |= call_of(part) != NULL;
     }
     if (first && stripped) buf_add(out, STR("{\"text\":\".\"}"));
     buf_addc(out, ']');
     return stripped;
 }
 
-static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *message)
+static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *message, struct run *run)
 {
     size_t i, n;
     yyjson_val *key, *value;
@@ -117,7 +136,7 @@ static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *m
         if (dialect == DIALECT_ANTHROPIC && yyjson_is_arr(value) && str_is(tree_str(key), "content"))
             stripped |= emit_blocks(out, value);
         else if (dialect == DIALECT_GEMINI && yyjson_is_arr(value) && str_is(tree_str(key), "parts"))
-            stripped |= emit_parts(out, value);
+            stripped |= emit_parts(out, value, run);
         else
             tree_emit(out, value);
     }
@@ -130,14 +149,18 @@ bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, s
     size_t i, n;
     yyjson_val *root, *message;
     struct str why;
-    bool stripped = false;
+    bool stripped = false, before = false;
+    struct run run = {0};
     if (tree_read(messages, a, &root, &why) != WEIR_OK || !yyjson_is_arr(root)) return false;
     buf_addc(out, '[');
     yyjson_arr_foreach(root, i, n, message)
     {
+        bool model = dialect == DIALECT_GEMINI && is_model(message);
+        if (!model || !before) run = model ? run_from(message, n - i) : (struct run){0};
+        before = model;
         if (i > 0) buf_addc(out, ',');
         if (yyjson_is_obj(message))
-            stripped |= emit_message(dialect, out, message);
+            stripped |= emit_message(dialect, out, message, &run);
         else
             tree_emit(out, message);
     }
