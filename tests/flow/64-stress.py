@@ -30,7 +30,7 @@ def test_everything_killed_at_once(tmp_path):
 
 
 def test_workers_killed_at_random(tmp_path):
-    worker_kills.run(str(tmp_path), times=6, rate=80, every=0.6)
+    worker_kills.run(str(tmp_path), times=6, rate=80, every=0.6, workers=2)
 
 
 def test_reloads_under_load(tmp_path):

@@ -13,18 +13,26 @@ def idle(weir):
     return status["in_flight"] == 0 and all(t["in_flight"] == 0 for t in status["targets"])
 
 
-def run(folder, times=200, rate=300, every=0.2):
-    dice = random.Random(7)
-    with rig.World(folder, event_delay_ms=1) as world:
+def grown_up(weir, born):
+    """Workers that have lived for over a second: what dies younger is started again later and later, which is another story."""
+    now, workers = time.monotonic(), weir.pids()["workers"]
+    for pid in workers:
+        born.setdefault(pid, now)
+    return [pid for pid in workers if now - born[pid] > 1.1]
+
+
+def run(folder, times=200, rate=300, every=0.25, workers=4):
+    dice, born = random.Random(7), {}
+    with rig.World(folder, workers=workers, event_delay_ms=1) as world:
         weir = world.gateway
         ledger = rig.Ledger(weir).watch()
         load = world.load(rate=rate, seconds=int(times * (every + 0.5)) + 60, connections=48, streams=60)
         kills = 0
         while kills < times:
             time.sleep(every * (0.2 + 1.6 * dice.random()))
-            workers = weir.pids()["workers"]
-            if workers:
-                os.kill(dice.choice(workers), signal.SIGKILL)
+            old = grown_up(weir, born)
+            if old:
+                os.kill(dice.choice(old), signal.SIGKILL)
                 kills += 1
         load.end()
         world.drained()
