@@ -91,6 +91,7 @@ static const char *dialect_word(uint8_t dialect)
     case SNAP_OPENAI_CHAT: return "openai";
     case SNAP_ANTHROPIC: return "anthropic";
     case SNAP_GEMINI: return "gemini";
+    case SNAP_RESPONSES: return "responses";
     default: return "?";
     }
 }

@@ -127,7 +127,8 @@ static enum weir_err find_endpoint(struct request *r, const struct http1_head *h
                    ? arena_printf(&r->keep.arena, "no such endpoint \"%.*s\". Did you mean %s?", STR_FMT(path), near)
                    : arena_printf(&r->keep.arena,
                                   "no such endpoint \"%.*s\". Spoken here: POST /v1/chat/completions, "
-                                  "POST /v1/messages, POST /v1beta/models/{model}:generateContent, GET /v1/models",
+                                  "POST /v1/responses, POST /v1/messages, "
+                                  "POST /v1beta/models/{model}:generateContent, GET /v1/models",
                                   STR_FMT(path));
     return WEIR_NO_ENDPOINT;
 }

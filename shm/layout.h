@@ -63,6 +63,7 @@ enum snap_dialect {
     SNAP_OPENAI_CHAT,
     SNAP_ANTHROPIC,
     SNAP_GEMINI,
+    SNAP_RESPONSES,
     SNAP_DIALECTS
 }; /* same numbers as proto/dialect/dialect.h */
 enum snap_auth { SNAP_AUTH_NONE, SNAP_AUTH_BEARER, SNAP_AUTH_X_API_KEY, SNAP_AUTH_X_GOOG_API_KEY };

@@ -21,9 +21,12 @@ enum member {
     M_STREAM_OPTIONS,
     M_MAX_TOKENS,
     M_MAX_COMPLETION_TOKENS,
+    M_MAX_OUTPUT_TOKENS,
     M_N,
     M_TOOLS,
     M_MESSAGES,
+    M_INPUT,
+    M_TEXT,
     M_SYSTEM,
     M_RESPONSE_FORMAT,
     M_OUTPUT_CONFIG,
@@ -37,9 +40,26 @@ enum member {
 };
 
 static const char *const MEMBERS[M_COUNT] = {
-    "model", "stream",           "stream_options", "max_tokens",       "max_completion_tokens", "n",
-    "tools", "messages",         "system",         "response_format",  "output_config",         "metadata",
-    "user",  "prompt_cache_key", "contents",       "generationConfig", "generation_config",
+    "model",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "n",
+    "tools",
+    "messages",
+    "input",
+    "text",
+    "system",
+    "response_format",
+    "output_config",
+    "metadata",
+    "user",
+    "prompt_cache_key",
+    "contents",
+    "generationConfig",
+    "generation_config",
 };
 
 struct reading {
@@ -170,6 +190,19 @@ static enum weir_err read_gemini(struct reading *r, struct call *call)
     return WEIR_OK;
 }
 
+static enum weir_err read_responses(struct reading *r, struct call *call)
+{
+    struct str format, type;
+    enum weir_err e = read_count(r, M_MAX_OUTPUT_TOKENS, 0, &call->max_output);
+    if (e != WEIR_OK) return e;
+    if (json_find(r->value[M_TEXT], "format", &format, &r->scratch) == JSON_FOUND &&
+        json_find(format, "type", &type, &r->scratch) == JSON_FOUND)
+        call->needs_json_schema = str_is(type, "\"json_schema\"");
+    call->session = read_string(r, r->value[M_PROMPT_CACHE_KEY]);
+    if (call->session.n == 0) call->session = read_string(r, r->value[M_USER]);
+    return WEIR_OK;
+}
+
 /* ---- The bound of input tokens ---- */
 
 /* A token of text is at least one byte, so bytes bound them. Media are the exception both ways: a picture's bytes say nothing
@@ -191,7 +224,7 @@ static void count_image(struct media *m, struct str data)
 static void count_part(struct media *m, yyjson_val *part)
 {
     struct str type = tree_get_str(part, "type"), media_type, data;
-    if (str_is(type, "image_url")) { /* OpenAI */
+    if (str_is(type, "image_url") || str_is(type, "input_image")) { /* OpenAI, both */
         yyjson_val *image = tree_get(part, "image_url");
         struct str url = yyjson_is_str(image) ? tree_str(image) : tree_get_str(image, "url");
         count_image(m, str_starts(url, STR("data:")) ? url : STR_NULL);
@@ -240,12 +273,13 @@ static void count_parts(struct media *m, yyjson_val *content)
     }
 }
 
-static enum weir_err bound_input(struct reading *r, struct str body, struct call *call)
+static enum weir_err bound_input(enum dialect_id client, struct reading *r, struct str body, struct call *call)
 {
-    struct str messages = r->value[M_CONTENTS].p != NULL && r->gemini ? r->value[M_CONTENTS] : r->value[M_MESSAGES];
+    struct str messages = r->value[client == DIALECT_RESPONSES ? M_INPUT : M_MESSAGES];
+    if (r->value[M_CONTENTS].p != NULL && r->gemini) messages = r->value[M_CONTENTS];
     struct media m = {.image_tokens = str_icontains(call->model, STR("4o-mini")) ? IMAGE_TOKENS_4O_MINI : IMAGE_TOKENS};
     if ((r->gemini && str_contains(messages, STR("ata\""))) || str_contains(messages, STR("\"image")) ||
-        str_contains(messages, STR("\"input_audio")) ||
+        str_contains(messages, STR("\"input_audio")) || str_contains(messages, STR("\"input_image")) ||
         str_contains(messages, STR("\\u"))) { /* an escape could hide a type's name */
         yyjson_val *root, *message;
         struct arena tree;
@@ -254,7 +288,11 @@ static enum weir_err bound_input(struct reading *r, struct str body, struct call
         enum weir_err e = tree_read(messages, &tree, &root, &why);
         if (e == WEIR_OK) {
             size_t i, n;
-            yyjson_arr_foreach(root, i, n, message) count_parts(&m, r->gemini ? message : tree_get(message, "content"));
+            yyjson_arr_foreach(root, i, n, message)
+            {
+                count_parts(&m, r->gemini ? message : tree_get(message, "content"));
+                count_parts(&m, tree_get(message, "output")); /* Responses: of a call */
+            }
         } else {
             r->why = arena_copy(r->arena, why);
         }
@@ -280,12 +318,15 @@ static enum weir_err read_members(enum dialect_id client, struct reading *r, str
     if (e == WEIR_OK)
         e = r->gemini                     ? read_gemini(r, call)
             : client == DIALECT_ANTHROPIC ? read_anthropic(r, call)
+            : client == DIALECT_RESPONSES ? read_responses(r, call)
                                           : read_openai(r, call);
-    if (e == WEIR_OK && !r->gemini && (r->value[M_MESSAGES].n == 0 || r->value[M_MESSAGES].p[0] != '['))
+    if (e == WEIR_OK && client == DIALECT_RESPONSES) {
+        if (is_absent(r->value[M_INPUT])) e = bad(r, "%s is missing", MEMBERS[M_INPUT]);
+    } else if (e == WEIR_OK && !r->gemini && (r->value[M_MESSAGES].n == 0 || r->value[M_MESSAGES].p[0] != '['))
         e = bad(r, "%s must be an array", MEMBERS[M_MESSAGES]);
     if (e != WEIR_OK) return e;
     call->needs_tools = is_filled_array(r->value[M_TOOLS]);
-    return bound_input(r, body, call);
+    return bound_input(client, r, body, call);
 }
 
 static bool is_object(struct str text)

@@ -11,7 +11,7 @@
 #include "proto/base/err.h"
 #include "proto/money/usage.h"
 
-enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_COUNT };
+enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_RESPONSES, DIALECT_COUNT };
 
 struct call;   /* what was read of the body before: exchange.h */
 struct chat;   /* a request: chat.h */
@@ -64,6 +64,8 @@ struct dialect {
     /* NULL: there is a terminal event. Else the end of the body is the end: what a finish seen before it leads to. */
     void (*read_end)(void *st, void (*emit)(void *to, const struct delta *d), void *to);
     void (*write_delta)(void *st, const struct delta *d, struct buf *out);
+    /* The error that ends a stream under way, where its events must go on counting; NULL: write_stream_error() will do. */
+    void (*write_broken)(void *st, enum weir_err e, struct str message, struct buf *out);
     void (*write_ping)(struct buf *out); /* what keeps this dialect's clients awake, between events */
     void (*write_end)(struct buf *out);  /* the bare terminal event, for a stream that is passed through */
 

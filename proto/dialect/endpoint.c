@@ -6,6 +6,7 @@ static const struct endpoint CHAT = {
     "chat.completions", "POST", "/v1/chat/completions", DIALECT_OPENAI_CHAT, ENDPOINT_CHAT,
 };
 static const struct endpoint MESSAGES = {"messages", "POST", "/v1/messages", DIALECT_ANTHROPIC, ENDPOINT_CHAT};
+static const struct endpoint RESPONSES = {"responses", "POST", "/v1/responses", DIALECT_RESPONSES, ENDPOINT_CHAT};
 static const struct endpoint MODELS = {"models", "GET", "/v1/models", DIALECT_OPENAI_CHAT, ENDPOINT_MODELS};
 static const struct endpoint GENERATE = {
     "gemini.generate", "POST", "/v1beta/models/{model}:generateContent", DIALECT_GEMINI, ENDPOINT_CHAT,
@@ -30,6 +31,9 @@ static const struct spelling {
     {"/v1/messages", &MESSAGES, false},
     {"/messages", &MESSAGES, false},
     {"/anthropic/v1/messages", &MESSAGES, false},
+    {"/v1/responses", &RESPONSES, false},
+    {"/responses", &RESPONSES, false},
+    {"/openai/v1/responses", &RESPONSES, false},
     {"/v1/models", &MODELS, true},
     {"/models", &MODELS, true},
     {"/openai/v1/models", &MODELS, true},
@@ -156,7 +160,6 @@ const char *endpoint_suggest(struct str path)
     unsigned best = NEAR + 1;
     const char *nearest = NULL;
     path = normal_path(path);
-    if (str_ends(path, STR("/responses"))) return NULL; /* another API, near to "/messages" by its letters only */
     for (unsigned i = 0; i < SPELLING_COUNT; i++) {
         if (SPELLINGS[i].endpoint == &HELLO) continue;
         unsigned d = str_distance(path, str_of(SPELLINGS[i].path), NEAR);

@@ -412,7 +412,10 @@ void exchange_write_error(struct exchange *x, enum weir_err e, struct str messag
         if (!ends_with_blank_line(x->error_event)) buf_add(out, STR("\n\n"));
         return;
     }
-    x->client->write_stream_error(e, message, out);
+    if (x->client->write_broken != NULL && x->writer != NULL)
+        x->client->write_broken(x->writer, e, message, out);
+    else
+        x->client->write_stream_error(e, message, out);
 }
 
 void exchange_fini(struct exchange *x)

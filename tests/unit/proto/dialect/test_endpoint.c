@@ -66,7 +66,7 @@ static void suggestions(void **state)
     assert_string_equal(endpoint_suggest(str_of("/v1/chat/completion")), "/v1/chat/completions");
     assert_string_equal(endpoint_suggest(str_of("/v1/message")), "/v1/messages");
     assert_null(endpoint_suggest(str_of("/something/else/altogether")));
-    assert_null(endpoint_suggest(str_of("/v1/responses")));
+    assert_string_equal(endpoint_suggest(str_of("/v1/response")), "/v1/responses");
 }
 
 int main(void)

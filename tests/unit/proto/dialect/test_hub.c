@@ -128,7 +128,7 @@ static void conversations_are_bounded(void **state)
         const char *message =
             google ? "{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}" : "{\"role\":\"user\",\"content\":\"x\"}";
         buf_clear(&body);
-        buf_addf(&body, "{\"%s\":[%s", google ? "contents" : "messages", message);
+        buf_addf(&body, "{\"%s\":[%s", d == DIALECT_RESPONSES ? "input" : google ? "contents" : "messages", message);
         for (unsigned i = 0; i < MESSAGES; i++) {
             buf_addc(&body, ',');
             buf_addz(&body, message);

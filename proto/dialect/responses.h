@@ -1,0 +1,55 @@
+/* responses.h — OpenAI Responses as clients speak it (stateless use): what its files share
+ * Owns:     the dialect's row.
+ * Process:  any; sans-I/O.
+ * Memory:   the arena given in.
+ * Fails:    as dialect.h says; the provider's side is not built and refuses with a text.
+ * Not here: the hub (chat.h), stored responses.
+ * Sources: openai-node's type declarations (resources/responses), OpenAI API reference, recorded streams. */
+#pragma once
+
+#include "proto/dialect/chat.h"
+#include "proto/dialect/mark.h"
+
+extern const struct dialect responses;
+
+/* Reasoning of another dialect's provider travels in encrypted_content: the mark, then what its maker signed. */
+#define RESPONSES_SIGNED   MARK ":signed:"
+#define RESPONSES_REDACTED MARK ":redacted:"
+
+/* responses_read.c */
+enum weir_err responses_read_request(struct str json, struct arena *a, struct chat **ret_chat, struct str *ret_why);
+
+/* responses_answer.c: pieces that the whole answer and the stream's events share */
+struct responses_state {
+    struct str id, model;
+    int64_t created_s;
+    const char *status; /* "in_progress", "completed", "incomplete", "failed" */
+    enum finish finish;
+    const struct parts *parts;
+    const struct usage *usage; /* NULL: null */
+    enum weir_err err;         /* status failed */
+    struct str message;
+};
+bool responses_has_item(enum part_kind kind); /* other kinds have no output item */
+const char *responses_status_of(enum finish f);
+void responses_write_id(struct str id, struct buf *out); /* with quotes and "resp_" */
+void responses_write_item_id(struct str id, enum part_kind k, unsigned n, struct buf *out); /* with quotes */
+void responses_write_content(const struct part *p, struct buf *out);                        /* the part of a message */
+void responses_write_item(const struct part *p, struct str id, unsigned n, const char *status, struct buf *out);
+void responses_write_state(const struct responses_state *s, struct buf *out);
+void responses_write_answer(const struct answer *answer, struct buf *out);
+
+/* responses_stream.c */
+struct responses_writer {
+    struct stream_writer base;
+    struct str id, model;
+    uint64_t sequence;
+    struct parts parts; /* opened so far: the position is output_index */
+    struct responses_open *open;
+    enum finish finish;
+    struct usage usage;
+};
+void responses_write_delta(void *st, const struct delta *d, struct buf *out);
+void responses_write_broken(void *st, enum weir_err e, struct str message, struct buf *out);
+void responses_write_ping(struct buf *out);
+void responses_write_stream_error(enum weir_err e, struct str message, struct buf *out);

@@ -1,0 +1,179 @@
+/* The response object and its output items, whole or as far as a stream has come. */
+#include "proto/dialect/responses.h"
+
+bool responses_has_item(enum part_kind kind)
+{
+    return kind == PART_TEXT || kind == PART_REFUSAL || kind == PART_TOOL_CALL || kind == PART_REASONING ||
+           kind == PART_REDACTED;
+}
+
+const char *responses_status_of(enum finish f)
+{
+    switch (f) {
+    case FINISH_LENGTH:
+    case FINISH_CONTEXT_FULL:
+    case FINISH_CONTENT_FILTER:
+    case FINISH_REFUSAL: return "incomplete";
+    case FINISH_ERROR: return "failed";
+    default: return "completed";
+    }
+}
+
+void responses_write_id(struct str id, struct buf *out)
+{
+    buf_addc(out, '"');
+    if (!str_starts(id, STR("resp_"))) buf_add(out, STR("resp_"));
+    buf_add_json(out, id.n > 0 ? id : STR("0"));
+    buf_addc(out, '"');
+}
+
+void responses_write_item_id(struct str id, enum part_kind k, unsigned n, struct buf *out)
+{
+    bool reasoning = k == PART_REASONING || k == PART_REDACTED;
+    buf_add(out, k == PART_TOOL_CALL ? STR("\"fc_") : reasoning ? STR("\"rs_") : STR("\"msg_"));
+    buf_add_json(out, id);
+    buf_addf(out, "_%u\"", n);
+}
+
+void responses_write_content(const struct part *p, struct buf *out)
+{
+    bool refusal = p->kind == PART_REFUSAL;
+    buf_add(out, refusal ? STR("{\"type\":\"refusal\",\"refusal\":") : STR("{\"type\":\"output_text\",\"text\":"));
+    buf_add_json_str(out, p->text);
+    buf_add(out, refusal ? STR("}") : STR(",\"annotations\":[],\"logprobs\":[]}"));
+}
+
+static void write_reasoning(const struct part *p, struct buf *out)
+{
+    buf_add(out, STR(",\"summary\":["));
+    if (p->text.n > 0) {
+        buf_add(out, STR("{\"type\":\"summary_text\",\"text\":"));
+        buf_add_json_str(out, p->text);
+        buf_addc(out, '}');
+    }
+    buf_addc(out, ']');
+    if (p->signature.n == 0) return;
+    buf_add(out, p->kind == PART_REDACTED ? STR(",\"encrypted_content\":\"" RESPONSES_REDACTED)
+                                          : STR(",\"encrypted_content\":\"" RESPONSES_SIGNED));
+    buf_add_json(out, p->signature);
+    buf_addc(out, '"');
+}
+
+static void write_call(const struct part *p, bool whole, struct buf *out)
+{
+    buf_add(out, STR(",\"call_id\":"));
+    buf_add_json_str(out, p->id);
+    buf_add(out, STR(",\"name\":"));
+    buf_add_json_str(out, p->name);
+    buf_add(out, STR(",\"arguments\":"));
+    buf_add_json_str(out, whole && p->arguments.n == 0 ? STR("{}") : p->arguments);
+}
+
+void responses_write_item(const struct part *p, struct str id, unsigned n, const char *status, struct buf *out)
+{
+    bool message = p->kind == PART_TEXT || p->kind == PART_REFUSAL;
+    buf_addf(out, "{\"type\":\"%s\",\"id\":",
+             message                     ? "message"
+             : p->kind == PART_TOOL_CALL ? "function_call"
+                                         : "reasoning");
+    responses_write_item_id(id, p->kind, n, out);
+    if (p->kind == PART_REASONING || p->kind == PART_REDACTED) {
+        write_reasoning(p, out);
+    } else {
+        buf_addf(out, ",\"status\":\"%s\"", status);
+        if (message) {
+            buf_add(out, STR(",\"role\":\"assistant\",\"content\":["));
+            if (p->text.n > 0) responses_write_content(p, out);
+            buf_addc(out, ']');
+        } else {
+            write_call(p, !str_is(str_of(status), "in_progress"), out);
+        }
+    }
+    buf_addc(out, '}');
+}
+
+static void write_usage(const struct usage *u, struct buf *out)
+{
+    int64_t in = usage_in_total(u);
+    buf_add(out, STR("{\"input_tokens\":"));
+    buf_add_i64(out, in);
+    buf_add(out, STR(",\"input_tokens_details\":{\"cached_tokens\":"));
+    buf_add_i64(out, u->cache_read);
+    buf_add(out, STR(",\"cache_write_tokens\":"));
+    buf_add_i64(out, usage_cache_write(u));
+    buf_add(out, STR("},\"output_tokens\":"));
+    buf_add_i64(out, u->out_total);
+    buf_add(out, STR(",\"output_tokens_details\":{\"reasoning_tokens\":"));
+    buf_add_i64(out, u->out_reasoning);
+    buf_add(out, STR("},\"total_tokens\":"));
+    buf_add_i64(out, in + u->out_total);
+    buf_addc(out, '}');
+}
+
+static void write_output(const struct responses_state *s, struct buf *out)
+{
+    unsigned n = 0;
+    buf_add(out, STR(",\"output\":["));
+    for (const struct part *p = s->parts == NULL ? NULL : s->parts->first; p != NULL; p = p->next) {
+        if (!responses_has_item(p->kind)) continue;
+        if (n > 0) buf_addc(out, ',');
+        responses_write_item(p, s->id, n++, "completed", out);
+    }
+    buf_addc(out, ']');
+}
+
+static void write_outcome(const struct responses_state *s, struct buf *out)
+{
+    buf_addf(out, ",\"status\":\"%s\",\"error\":", s->status);
+    if (str_is(str_of(s->status), "failed")) {
+        buf_add(out, STR("{\"code\":"));
+        buf_add_json_str(out, str_of(err_row(s->err)->openai_code));
+        buf_add(out, STR(",\"message\":"));
+        buf_add_json_str(out, s->message.n > 0 ? s->message : str_of(err_row(s->err)->text));
+        buf_addc(out, '}');
+    } else {
+        buf_add(out, STR("null"));
+    }
+    buf_add(out, STR(",\"incomplete_details\":"));
+    if (!str_is(str_of(s->status), "incomplete"))
+        buf_add(out, STR("null"));
+    else if (s->finish == FINISH_CONTENT_FILTER || s->finish == FINISH_REFUSAL)
+        buf_add(out, STR("{\"reason\":\"content_filter\"}"));
+    else
+        buf_add(out, STR("{\"reason\":\"max_output_tokens\"}"));
+}
+
+void responses_write_state(const struct responses_state *s, struct buf *out)
+{
+    buf_add(out, STR("{\"id\":"));
+    responses_write_id(s->id, out);
+    buf_add(out, STR(",\"object\":\"response\",\"created_at\":"));
+    buf_add_i64(out, s->created_s);
+    write_outcome(s, out);
+    buf_add(out, STR(",\"instructions\":null,\"max_output_tokens\":null,\"model\":"));
+    buf_add_json_str(out, s->model);
+    write_output(s, out);
+    buf_add(out, STR(",\"parallel_tool_calls\":true,\"previous_response_id\":null,\"store\":false,\"temperature\":null,"
+                     "\"text\":{\"format\":{\"type\":\"text\"}},\"tool_choice\":\"auto\",\"tools\":[],\"top_p\":null,"
+                     "\"truncation\":\"disabled\",\"metadata\":{},\"usage\":"));
+    if (s->usage != NULL)
+        write_usage(s->usage, out);
+    else
+        buf_add(out, STR("null"));
+    buf_addc(out, '}');
+}
+
+void responses_write_answer(const struct answer *answer, struct buf *out)
+{
+    const struct responses_state s = {
+        .id = answer->id,
+        .model = answer->model,
+        .created_s = answer->created_s,
+        .status = responses_status_of(answer->finish),
+        .finish = answer->finish,
+        .parts = &answer->parts,
+        .usage = &answer->usage,
+        .err = WEIR_UP_STREAM_ERROR,
+    };
+    responses_write_state(&s, out);
+}
