@@ -506,7 +506,7 @@ def test_a15_a_control_plane_that_never_answers_ends_the_start(programs):
 def test_a16_no_room_for_a_new_process_leaves_the_others_running(tmp_path, programs):
     """RLIMIT_NPROC is hit: running workers go on, the refusal is told once in 10 s, the worker comes when there is room again."""
     if os.getuid() == 0:
-        user = 64123  # nobody else's: the limit counts the processes of one user
+        user = 60000 + os.getpid() % 5000  # nobody else's: the limit counts the processes of one user
         os.chmod(programs.folder, 0o777)
         for folder in [tmp_path, *tmp_path.parents]:
             if str(folder) in ("/", "/tmp"):

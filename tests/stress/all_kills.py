@@ -2,13 +2,13 @@
 import time
 
 import processes
-import rig
+import scene
 
 
 def run(folder, times=20, rate=300, start_s=2.0):
-    with rig.World(folder, event_delay_ms=2) as world:
+    with scene.World(folder, event_delay_ms=2) as world:
         weir, whole, starts = world.gateway, 0, []
-        ledger, under_way = rig.Ledger(weir), 0
+        ledger, under_way = scene.Ledger(weir), 0
         for turn in range(times):
             load = world.load(rate=rate, seconds=30, connections=48, streams=50)
             time.sleep(0.6 + turn % 7 * 0.11)

@@ -4,15 +4,15 @@ import time
 import bill
 import gateway as gateway_module
 import processes
-import rig
+import scene
 
 
 def run(folder, seconds=20, rate=500):
-    with rig.World(folder) as world:
+    with scene.World(folder) as world:
         weir = world.gateway
         weir.cli("weight", "chat", "fake-a/large=80")
         weir.cli("weight", "chat", "fake-b/large=20")
-        ledger = rig.Ledger(weir).watch()
+        ledger = scene.Ledger(weir).watch()
         load = world.load(rate=rate, seconds=seconds, connections=96, streams=40)
         kills = 0
         while load.is_running():
@@ -32,7 +32,7 @@ def run(folder, seconds=20, rate=500):
         lines = {i: ledger.lines[i] for i in ledger.lines}
         assert set(load.ids) <= set(lines), f"{len(set(load.ids) - set(lines))} calls are not in the ledger ({ledger.gaps} gaps)"
         assert len(lines) == len(load.ids) == len(set(load.ids)), (len(lines), len(load.ids))
-        booked, billed = rig.record_differences(lines.values(), log, prices)
+        booked, billed = scene.record_differences(lines.values(), log, prices)
         assert not booked and not billed, (booked, billed)
         share = sum(1 for c in log if c["fake"] == "fake-a") / len(log)
         assert 0.74 < share < 0.86, f"weights 80:20 gave {share:.3f}"

@@ -7,7 +7,7 @@ import time
 import bill
 import gateway as gateway_module
 import processes
-import rig
+import scene
 
 
 def variants(world, key_path):
@@ -54,14 +54,14 @@ def turn(weir, n, files, key_path):
 
 
 def run(folder, times=100, rate=300, memory=True):
-    with rig.World(folder, event_delay_ms=3) as world:
+    with scene.World(folder, event_delay_ms=3) as world:
         weir, key_path = world.gateway, os.path.join(folder, "key")
         write_key(key_path, "sk-key-number-first")
         files = variants(world, key_path)
         load = world.load(rate=rate, seconds=600, connections=64, streams=60)
         for n in range(6):  # until every page that will be used is there
             turn(weir, n, files, key_path)
-        before = rig.Memory(weir)
+        before = scene.Memory(weir)
         for n in range(6, times):
             assert load.is_running()
             turn(weir, n, files, key_path)
@@ -71,7 +71,7 @@ def run(folder, times=100, rate=300, memory=True):
         load.end()
         assert load.failed == [], f"{len(load.failed)} of {len(load.calls)} failed: {load.why()}"
         world.drained()
-        fds, own, _ = processes.wait_until(lambda: small(rig.Memory(weir).grown(before), memory), 8, "descriptors and memory to be what they were", step=0.5)
+        fds, own, _ = processes.wait_until(lambda: small(scene.Memory(weir).grown(before), memory), 8, "descriptors and memory to be what they were", step=0.5)
         sums, partial = bill.add_up(world.fakes.bill(), gateway_module.prices_of(world.config))
         assert partial == [], partial[:3]
         processes.wait_until(lambda: not bill.differences(sums, weir.usage()), 10, "the ledger to agree with the bill", step=0.3)

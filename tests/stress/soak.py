@@ -5,23 +5,23 @@ import time
 import bill
 import gateway as gateway_module
 import processes
-import rig
+import scene
 
 
 def run(folder, seconds=int(os.environ.get("SOAK_SECONDS", "180")), rate=200, memory=True):
-    with rig.World(folder) as world:
+    with scene.World(folder) as world:
         weir = world.gateway
         load = world.load(rate=rate, seconds=seconds, connections=48, streams=50)
         time.sleep(min(20, seconds / 4))
-        before, upstreams, worst = rig.Memory(weir), 0, (0, 0, 0)
+        before, upstreams, worst = scene.Memory(weir), 0, (0, 0, 0)
         while load.is_running():
             time.sleep(2)
             upstreams = max(upstreams, weir.metrics()["weir_upstream_connections"])
-            worst = tuple(max(a, b) for a, b in zip(worst, rig.Memory(weir).grown(before)))
+            worst = tuple(max(a, b) for a, b in zip(worst, scene.Memory(weir).grown(before)))
         load.join()
         assert load.failed == [], f"{len(load.failed)} of {len(load.calls)} failed: {load.why()}"
         world.drained()
-        fds, own, journal = rig.Memory(weir).grown(before)
+        fds, own, journal = scene.Memory(weir).grown(before)
         assert fds <= 16 and (own <= 1024 or not memory) and journal <= 256, (fds, own, journal)
         assert upstreams <= 2 * 48, upstreams
         sums, partial = bill.add_up(world.fakes.bill(), gateway_module.prices_of(weir.config))

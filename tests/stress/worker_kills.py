@@ -5,7 +5,7 @@ import signal
 import time
 
 import processes
-import rig
+import scene
 
 
 def idle(weir):
@@ -23,9 +23,9 @@ def grown_up(weir, born):
 
 def run(folder, times=200, rate=300, every=0.25, workers=4):
     dice, born = random.Random(7), {}
-    with rig.World(folder, workers=workers, event_delay_ms=1) as world:
+    with scene.World(folder, workers=workers, event_delay_ms=1) as world:
         weir = world.gateway
-        ledger = rig.Ledger(weir).watch()
+        ledger = scene.Ledger(weir).watch()
         load = world.load(rate=rate, seconds=int(times * (every + 0.5)) + 60, connections=48, streams=60)
         kills = 0
         while kills < times:
