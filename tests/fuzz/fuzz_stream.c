@@ -11,7 +11,8 @@ static const char BODY[] =
 
 static const char *body_of(enum dialect_id client)
 {
-    return client == DIALECT_GEMINI ? "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}" : BODY;
+    if (client == DIALECT_GEMINI) return "{\"contents\":[{\"parts\":[{\"text\":\"x\"}]}]}";
+    return client == DIALECT_RESPONSES ? "{\"model\":\"m\",\"input\":\"x\",\"stream\":true}" : BODY;
 }
 
 /* Two of the low bits choose between the first two dialects, as all seeds expect; the bits above them the later ones. */
@@ -24,6 +25,7 @@ static uint8_t feed(uint8_t directions, struct str stream, size_t piece, struct 
 {
     enum dialect_id client = pick(directions & 1, directions >> 4 & 3),
                     target = pick(directions >> 1 & 1, directions >> 6 & 3);
+    if (target == DIALECT_RESPONSES) target = DIALECT_OPENAI_CHAT; /* spoken by clients only */
     const bool google = client == DIALECT_GEMINI;
     const struct endpoint_place place = {
         .model = google ? STR("m") : STR_NULL, .stream = google, .json_array = google && (directions & 8) != 0};
