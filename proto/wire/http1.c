@@ -131,6 +131,9 @@ static int on_headers_complete(llhttp_t *p)
         return stop(h, WEIR_TOO_LARGE, "Content-Length is above the limit");
     p->upgrade = 0; /* an Upgrade that is ignored leaves an ordinary message: RFC 9110 §7.8 */
     if (is_interim(h)) {
+        /* RFC 9112 §6.1, §6.3: it has no body; llhttp would read one, and a cut would decide what follows the head */
+        if (h->head.chunked || h->head.content_length > 0)
+            return stop(h, WEIR_BAD_HTTP, "an interim response has no body");
         if (++h->interims > h->limits.interim) return stop(h, WEIR_BAD_HTTP, "too many interim responses");
         h->pending |= PENDING_INTERIM;
         return 0;
