@@ -20,6 +20,15 @@ const char *finish_word(enum finish f)
     return "";
 }
 
+struct chat *chat_new(struct arena *a)
+{
+    struct chat *chat = arena_zalloc(a, sizeof *chat);
+    chat->used_before = a->used;
+    chat->max_output = chat->parallel_tools = chat->schema_strict = chat->thinking_shown = -1;
+    chat->choices = 1;
+    return chat;
+}
+
 /* ---- Loss ---- */
 
 static bool loss_has(const struct loss *l, struct str name)

@@ -236,6 +236,9 @@ struct str loss_view(const struct loss *l);
 /* What a client's message and request may have at most: some of it is searched for each of the other. */
 enum { PARTS_MOST = 4096, TOOLS_MOST = 2048, HINTS_MOST = 64 };
 
+/* A request of which nothing has been read yet: every "not said" is set, one choice. */
+struct chat *chat_new(struct arena *a);
+
 /* A body of many tiny messages costs far more in the hub than its bytes: beyond this it is refused. */
 enum { CHAT_MAX_BYTES = 64 * 1024 * 1024 };
 enum weir_err chat_check_size(const struct chat *chat, const struct arena *a, struct str *ret_why);

@@ -294,10 +294,7 @@ enum weir_err gemini_read_request(struct str json, struct arena *a, struct chat 
     yyjson_val *root;
     enum weir_err e = tree_read(json, a, &root, ret_why);
     if (e != WEIR_OK) return e;
-    struct chat *chat = arena_zalloc(a, sizeof *chat);
-    chat->used_before = a->used;
-    chat->max_output = chat->parallel_tools = chat->schema_strict = chat->thinking_shown = -1;
-    chat->choices = 1;
+    struct chat *chat = chat_new(a);
     struct gemini_reading r = {
         .arena = a, .chat = chat, .ret_why = ret_why, .messages_end = &chat->messages, .tools_end = &chat->tools};
     if (!yyjson_is_obj(root)) return bad(&r, "the body must be a JSON object");
