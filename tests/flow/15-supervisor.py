@@ -48,7 +48,7 @@ class Stand:
                 self.command(*(options or ("--state", self.state))), stdout=out, stderr=err, stdin=subprocess.DEVNULL, **kw
             )
         if wait:
-            processes.wait_until(self.workers, 10, f"a worker\n{self.said()}")
+            processes.wait_until(self.workers, 10, lambda: f"a worker\n{self.said()}")
         return self
 
     def workers(self):

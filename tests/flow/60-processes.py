@@ -506,7 +506,7 @@ def test_a15_a_control_plane_that_never_answers_ends_the_start(programs):
 def test_a16_no_room_for_a_new_process_leaves_the_others_running(tmp_path, programs):
     """RLIMIT_NPROC is hit: running workers go on, the refusal is told once in 10 s, the worker comes when there is room again."""
     if os.getuid() == 0:
-        user = 60000 + os.getpid() % 5000  # nobody else's: the limit counts the processes of one user
+        user = processes.unused_user()
         os.chmod(programs.folder, 0o777)
         for folder in [tmp_path, *tmp_path.parents]:
             if str(folder) in ("/", "/tmp"):
@@ -520,7 +520,7 @@ def test_a16_no_room_for_a_new_process_leaves_the_others_running(tmp_path, progr
     most = 4  # supervisor, control plane, two workers
     programs.start(user=user, group=user, extra_groups=[], preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (most, most)))
     find = lambda: [p for p in processes.children(programs.process.pid) if "--worker" in processes.command_line(p)]
-    workers = processes.wait_until(lambda: len(find()) == 2 and find(), 10, f"two workers\n{programs.said()}")
+    workers = processes.wait_until(lambda: len(find()) == 2 and find(), 10, lambda: f"two workers\n{programs.said()}")
     time.sleep(1.0)
     others = [subprocess.Popen(["sleep", "60"], user=user) for _ in range(2)]
     try:
@@ -593,7 +593,7 @@ def test_a19_process_one_reaps_orphans_and_drains_on_sigterm(programs):
     programs.write(listen=f"127.0.0.1:{ports.free_port()}", workers=1)
     programs.start(wrapper=inside)
     first = processes.wait_until(lambda: processes.children(programs.process.pid), 10, "process 1")[0]
-    processes.wait_until(lambda: len(processes.children(first)) == 2, 10, f"its children\n{programs.said()}")
+    processes.wait_until(lambda: len(processes.children(first)) == 2, 10, lambda: f"its children\n{programs.said()}")
     assert os.path.basename(processes.command_line(first)[0]) == "weir-dataplane"
     orphan = "import os\nfor _ in range(1000):\n    if os.fork() == 0: os._exit(0)\n"  # its parent ends without waiting
     subprocess.run(["nsenter", "-t", str(first), "-p", sys.executable, "-c", orphan], check=True, timeout=60)

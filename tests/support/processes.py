@@ -14,14 +14,27 @@ def program(name):
 
 
 def wait_until(condition, seconds, what, step=0.02):
+    """what: a text, or a function that makes it when the waiting was in vain (what a process has said by then)."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds} s for {what}")
+            raise AssertionError(f"waited {seconds} s for {what() if callable(what) else what}")
         time.sleep(step)
+
+
+def unused_user(first=60000, last=64999):
+    """The number of a user who has no process on this machine: limits count all processes of a user, whoever started them."""
+    busy = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            busy.add(os.stat(f"/proc/{pid}").st_uid)
+        except FileNotFoundError:
+            pass
+    start = first + os.getpid() % (last - first)
+    return next(user for user in [*range(start, last), *range(first, start)] if user not in busy)
 
 
 def stat_of(pid):
