@@ -19,6 +19,7 @@
 #include "proto/base/version.h"
 #include "shm/channel.h"
 #include "shm/live.h"
+#include "shm/notice.h"
 #include "shm/process.h"
 
 #include <errno.h>
@@ -103,18 +104,12 @@ static bool send_boot(struct core *c)
     return channel_send(c->channel_fd, &m, fds, 3);
 }
 
-static void log_text(struct str text)
-{
-    if (text.n > 0) fprintf(stderr, "%.*s%s", STR_FMT(text), text.p[text.n - 1] == '\n' ? "" : "\n");
-}
-
 static void reload_and_tell(struct core *c)
 {
     struct buf lines = {0};
     bool ok = reload_again(c, &lines);
-    fprintf(stderr, "weir: %s\n",
-            ok ? "configuration read again" : "configuration refused, the old one stays in force");
-    log_text(buf_view(&lines));
+    notice("%s", ok ? "configuration read again" : "configuration refused, the old one stays in force");
+    notice_text(buf_view(&lines));
     buf_fini(&lines);
 }
 
@@ -173,7 +168,7 @@ static void announce(struct core *c)
     if (c->quiet_start) return;
     struct buf text = {0};
     banner_write(c, clock_wall_ns() / 1000000u - atomic_load(&c->live->started_wall_ms), &text);
-    log_text(buf_view(&text));
+    notice_text(buf_view(&text));
     buf_fini(&text);
 }
 
@@ -199,8 +194,8 @@ static void on_verdict(void *core, uint16_t provider_id, const struct probe_verd
     struct core *c = core;
     if (c->health_seen[provider_id] == v->health) return;
     if (v->health == TICK_DOWN || c->health_seen[provider_id] == TICK_DOWN)
-        fprintf(stderr, "weir: provider %.*s is %s%s\n", STR_FMT(core_provider_name(c, provider_id)),
-                v->health == TICK_DOWN ? "not reachable: " : "reachable again", v->health == TICK_DOWN ? v->why : "");
+        notice("provider %.*s is %s%s", STR_FMT(core_provider_name(c, provider_id)),
+               v->health == TICK_DOWN ? "not reachable: " : "reachable again", v->health == TICK_DOWN ? v->why : "");
     c->health_seen[provider_id] = v->health;
     ticker_publish(c);
 }
@@ -252,8 +247,7 @@ static void on_recovered(void *core, unsigned worker, unsigned estimates)
 {
     (void)core;
     if (estimates > 0)
-        fprintf(stderr, "weir: worker %u died in %u calls: booked as estimates, at most what they can have cost\n",
-                worker, estimates);
+        notice("worker %u died in %u calls: booked as estimates, at most what they can have cost", worker, estimates);
 }
 
 /* ---- init, in order ---- */
@@ -316,10 +310,9 @@ static bool open_store(struct core *c, struct buf *refusal)
     struct store_state state;
     store_state(c->store, &state);
     if (state.corrupt)
-        fprintf(stderr, "weir: the ledger is damaged (%s); it is kept as %s, and a new one begins\n", state.error,
-                state.corrupt_name);
+        notice("the ledger is damaged (%s); it is kept as %s, and a new one begins", state.error, state.corrupt_name);
     else if (!state.open)
-        fprintf(stderr, "weir: the ledger cannot be written now (%s); calls wait in the journals\n", state.error);
+        notice("the ledger cannot be written now (%s); calls wait in the journals", state.error);
     return true;
 }
 
@@ -398,10 +391,10 @@ static bool init(struct core *c, const struct options *o, struct buf *refusal)
     if (!find_config(c, o->config, refusal)) return false;
     reload_read(c, refusal);
     if (c->read_config == NULL && !c->quiet_start) return false;
-    log_text(buf_view(refusal)); /* warnings, or why the last accepted text is taken */
+    notice_text(buf_view(refusal)); /* warnings, or why the last accepted text is taken */
     buf_clear(refusal);
     if (!open_store(c, refusal) || !reload_first(c, refusal)) return false;
-    log_text(buf_view(refusal));
+    notice_text(buf_view(refusal));
     buf_clear(refusal);
     if (!ticker_start(c, store_incarnation(c->store), &why)) {
         buf_addf(refusal, "weir: no shared memory: %s\n", why);
@@ -484,8 +477,7 @@ static int serve(const struct options *o)
     bool ok = init(c, o, &refusal);
     if (ok) {
         if (c->quiet_start)
-            fprintf(stderr, "weir: control plane is back%s\n",
-                    c->origin == ORIGIN_KEPT ? ", on the last accepted configuration" : "");
+            notice("control plane is back%s", c->origin == ORIGIN_KEPT ? ", on the last accepted configuration" : "");
         run(c);
     } else {
         refuse_start(c, buf_view(&refusal));

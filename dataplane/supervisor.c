@@ -14,6 +14,7 @@
 #include "shm/channel.h"
 #include "shm/journal.h"
 #include "shm/live.h"
+#include "shm/notice.h"
 #include "shm/process.h"
 #include "shm/tick.h"
 
@@ -21,7 +22,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,19 +74,6 @@ struct supervisor {
     uint64_t watched_ms, watch_again_ms, fork_said_ms;
 };
 
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void say(const char *format, ...)
-{
-    char line[PATH_MAX + 512];
-    va_list args;
-
-    va_start(args, format);
-    int n = vsnprintf(line, sizeof line - 1, format, args);
-    va_end(args);
-    dprintf(STDERR_FILENO, "weir: %.*s\n", n < (int)sizeof line - 1 ? n : (int)sizeof line - 2, line);
-}
-
 /* ---- what outlives the others ---- */
 
 static bool live_make(struct supervisor *s, const char **ret_why)
@@ -123,7 +110,7 @@ static bool journal_take(struct supervisor *s, unsigned w, const char **ret_why)
 
     if (s->journal[w].j != NULL) return true;
     if (!journal_open(s->launch.state, w, &s->journal[w], &bad, ret_why)) return false;
-    if (bad > 0) say("journal.%u could not be read; kept as journal.%u.bad-*, a new one is used", w, w);
+    if (bad > 0) notice("journal.%u could not be read; kept as journal.%u.bad-*, a new one is used", w, w);
     journal_retire(&s->journal[w], true);
     return true;
 }
@@ -157,7 +144,7 @@ static void start_failed(struct supervisor *s, struct child *c, uint64_t now_ms)
     c->start_at_ms = now_ms + FORK_RETRY_MS;
     if (now_ms - s->fork_said_ms < FORK_SAY_EVERY_MS && s->fork_said_ms != 0) return;
     s->fork_said_ms = now_ms;
-    say("cannot start %s: %s; trying again", child_name(c), strerror(errno));
+    notice("cannot start %s: %s; trying again", child_name(c), strerror(errno));
 }
 
 static void control_start(struct supervisor *s, uint64_t now_ms)
@@ -301,19 +288,19 @@ static void serve_begin(struct supervisor *s, const struct boot *b, uint64_t now
 
     s->boot = *b;
     if (b->workers == 0 || b->workers > SHM_WORKERS || b->listen_n == 0 || b->listen_n > BINDS) {
-        say("the control plane wants %u workers on %u addresses: not possible", b->workers, b->listen_n);
+        notice("the control plane wants %u workers on %u addresses: not possible", b->workers, b->listen_n);
         fail(s, now_ms, EXIT_REFUSED);
         return;
     }
     for (unsigned i = 0; i < b->listen_n; i++)
         if (!binds_add(&s->binds, b->listen[i], b->workers, &why)) {
-            say("%s", why);
+            notice("%s", why);
             fail(s, now_ms, EXIT_REFUSED);
             return;
         }
     for (unsigned w = 0; w < b->workers; w++)
         if (!journal_take(s, w, &why)) {
-            say("%s", why);
+            notice("%s", why);
             fail(s, now_ms, EXIT_REFUSED);
             return;
         }
@@ -339,7 +326,7 @@ static void refused_take(struct supervisor *s, const struct channel_msg *m, uint
 {
     struct str text = {m->u.text, m->text_n};
 
-    dprintf(STDERR_FILENO, "%.*s%s", STR_FMT(text), str_ends(text, STR("\n")) ? "" : "\n");
+    notice_text(text);
     if (s->phase == PHASE_BOOT) fail(s, now_ms, EXIT_REFUSED); /* later, the last snapshot goes on serving */
 }
 
@@ -466,10 +453,10 @@ static void died_say(const struct child *c, const siginfo_t *info, uint64_t now_
     else if (c->wanted)
         snprintf(again, sizeof again, "; starting again");
     if (info->si_code == CLD_EXITED)
-        say("%s (pid %d) ended with exit code %d%s", child_name(c), (int)info->si_pid, info->si_status, again);
+        notice("%s (pid %d) ended with exit code %d%s", child_name(c), (int)info->si_pid, info->si_status, again);
     else
-        say("%s (pid %d) was ended by SIG%s%s", child_name(c), (int)info->si_pid,
-            sigabbrev_np(info->si_status) == NULL ? "?" : sigabbrev_np(info->si_status), again);
+        notice("%s (pid %d) was ended by SIG%s%s", child_name(c), (int)info->si_pid,
+               sigabbrev_np(info->si_status) == NULL ? "?" : sigabbrev_np(info->si_status), again);
 }
 
 static void child_gone(struct supervisor *s, struct child *c, const siginfo_t *info, uint64_t now_ms)
@@ -524,7 +511,7 @@ static void watch_one(struct child *c, uint64_t now_ms)
 {
     const char *why;
 
-    if (child_watch(c, now_ms, &why)) say("%s (pid %d) %s", child_name(c), (int)c->pid, why);
+    if (child_watch(c, now_ms, &why)) notice("%s (pid %d) %s", child_name(c), (int)c->pid, why);
 }
 
 /* When this process itself was stopped (a frozen container), the others were, too: they get time to beat again. */
@@ -598,7 +585,7 @@ int supervisor_main(const struct supervisor_options *o)
     process_close_others(NULL, 0);
     if ((code = statedir_resolve(o->state, s.launch.state, &why)) != 0 ||
         (code = statedir_open(s.launch.state, &lock_fd, &why)) != 0) {
-        say("%s", why);
+        notice("%s", why);
         return code;
     }
     s.launch.environment = environment_take();
@@ -606,7 +593,7 @@ int supervisor_main(const struct supervisor_options *o)
     s.notify_path = environment_get(s.launch.environment, "NOTIFY_SOCKET");
     process_allow_descriptors();
     if (!launch_find(&s.launch) || !signals_take(&s) || !live_make(&s, &why) || !journals_take(&s, &why)) {
-        say("cannot start: %s", why[0] != '\0' ? why : strerror(errno));
+        notice("cannot start: %s", why[0] != '\0' ? why : strerror(errno));
         return EXIT_REFUSED;
     }
     loop(&s);

@@ -8,6 +8,7 @@
 #include "proto/base/clock.h"
 #include "shm/channel.h"
 #include "shm/live.h"
+#include "shm/notice.h"
 #include "shm/snapshot.h"
 #include "shm/tick.h"
 
@@ -129,7 +130,7 @@ static void adopt_generation(struct worker *w, const int fds[2])
     const char *why = NULL;
     struct generation *g = generation_open(w, fds[0], fds[1], &why);
     if (g == NULL) {
-        fprintf(stderr, "weir-dataplane: worker %u keeps its configuration: %s\n", w->number, why);
+        notice("worker %u keeps its configuration: %s", w->number, why);
         return;
     }
     generation_unref(&w->gen);
@@ -142,7 +143,7 @@ static void adopt_tick(struct worker *w, int fd)
     const char *why = NULL;
     struct segment seg;
     if (!tick_map(fd, &seg, &why)) {
-        fprintf(stderr, "weir-dataplane: worker %u keeps its tick: %s\n", w->number, why);
+        notice("worker %u keeps its tick: %s", w->number, why);
         return;
     }
     if (w->tick != NULL) segment_unmap(&w->tick_seg);
@@ -171,8 +172,7 @@ static void on_message(struct worker *w, const struct channel_msg *m, const int 
     else if (m->type == CHAN_STOP)
         stop(w);
     else
-        fprintf(stderr, "weir-dataplane: worker %u goes on without message %u: no room for its descriptors\n",
-                w->number, (unsigned)m->type);
+        notice("worker %u goes on without message %u: no room for its descriptors", w->number, (unsigned)m->type);
 }
 
 static void on_channel(uv_poll_t *p, int status, int events)

@@ -1,6 +1,8 @@
 """Reload: by `weir reload`, SIGHUP and saving the file; all or nothing; keys from files; what a restarted control plane goes on with."""
+import fcntl
 import json
 import os
+import re
 import signal
 import time
 
@@ -8,7 +10,7 @@ import client
 import processes
 import pytest
 from client import chat
-from gateway import CANARY, configuration
+from gateway import CANARY, Gateway, configuration
 
 
 def target_of(weir, **kw):
@@ -255,3 +257,38 @@ def test_a_key_from_the_environment_is_seen_by_nobody_and_outlives_a_reload(star
     assert sent() == first
     assert CANARY not in weir.cli("config", "show", weir.config_path).stdout
     weir.check()
+
+
+def read(pipe):
+    try:
+        return os.read(pipe, 65536).decode()
+    except BlockingIOError:
+        return ""
+
+
+def test_nobody_reads_standard_error_and_nobody_waits(start_fakes, tmp_path):
+    """A log reader that hangs: calls, reloads and a restarted worker go on past a full pipe; read again, it says what is missing."""
+    fakes = start_fakes("fake-a")
+    gateway = Gateway(tmp_path / "weir", configuration({"fake-a": ("openai", fakes["fake-a"])}), workers=1)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    try:
+        gateway.start(stderr=writer)
+        before = gateway.pids()
+        for n in range(60):  # a line each; the pipe is full long before
+            os.kill(gateway.process.pid, signal.SIGHUP)
+            time.sleep(0.03)
+        os.kill(before["workers"][0], signal.SIGKILL)
+        processes.wait_until(lambda: gateway.pids()["workers"] not in ([], before["workers"]), 5, "a new worker")
+        assert gateway.openai().status == 200
+        time.sleep(5.5)  # a control plane that waits in a write misses its heartbeat for 5 s and is replaced
+        assert gateway.pids()["controlplane"] == before["controlplane"] and gateway.is_ready()
+        os.set_blocking(reader, False)
+        said = read(reader)
+        assert "starting again" not in said, said
+        os.kill(gateway.process.pid, signal.SIGHUP)
+        assert re.search(r"standard error was not read: \d+ notices are missing here", processes.wait_until(lambda: read(reader), 5, "a notice"))
+    finally:
+        gateway.stop()
+        os.close(reader)
+        os.close(writer)

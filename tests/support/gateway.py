@@ -106,7 +106,8 @@ class Gateway:
 
     # ---- life ----
 
-    def start(self, wait=True, program="weir"):
+    def start(self, wait=True, program="weir", stderr=None):
+        """stderr: a descriptor of the caller's in place of the file."""
         command = [processes.program(program)]
         if program == "weir":
             command.append("run")
@@ -120,7 +121,7 @@ class Gateway:
             # The signal comes when the thread that started it ends, so only the main one may ask for it.
             main = threading.current_thread() is threading.main_thread()
             self.process = subprocess.Popen(
-                command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True,
+                command, stdout=out, stderr=err if stderr is None else stderr, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True,
                 preexec_fn=end_with_the_tests if main else None,
             )
         if wait:
@@ -139,7 +140,7 @@ class Gateway:
                 raise AssertionError(f"weir ended with {self.process.returncode} at its start\n{self.output()}")
             return self.is_ready()
 
-        processes.wait_until(ready, seconds, f"weir to be ready\n{self.output()}")
+        processes.wait_until(ready, seconds, lambda: f"weir to be ready\n{self.output()}")
         self.baseline = self.snapshot()
         return self
 
