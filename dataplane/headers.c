@@ -83,7 +83,8 @@ enum weir_err headers_write_request(struct request *r, size_t body_n, struct buf
     enum weir_err e = write_credential(r, out);
     if (e != WEIR_OK) return e;
     buf_add(out, STR("content-type: application/json\r\naccept-encoding: identity\r\n"));
-    buf_add(out, r->call.stream ? STR("accept: text/event-stream\r\n") : STR("accept: application/json\r\n"));
+    line(out, STR("accept: "),
+         str_of(r->call.stream ? framing_content_type(r->x.target->framing) : "application/json"));
     http1_write_header_u64(out, "content-length", body_n);
     if (r->provider->dialect == SNAP_ANTHROPIC) {
         struct str version = same ? http1_get(in, "anthropic-version") : STR_NULL;

@@ -55,12 +55,11 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     struct buf *head = &r->keep.head;
     buf_clear(head);
     r->client_status = r->call.stream || r->up == NULL ? 200 : r->status;
-    bool events = r->call.stream && !r->call.json_array;
-    struct str type = events ? STR("text/event-stream") : STR("application/json");
+    struct str type = r->call.stream ? str_of(framing_content_type(r->x.framing)) : STR("application/json");
     const struct http1_head *answer = attempt ? http1_head(&r->up->in) : NULL;
     bool same = answer != NULL && r->x.same;
-    if (same && !r->call.json_array && http1_get(answer, "content-type").n > 0)
-        type = http1_get(answer, "content-type");
+    bool reframed = r->call.stream && r->x.framing != r->x.target->framing;
+    if (same && !reframed && http1_get(answer, "content-type").n > 0) type = http1_get(answer, "content-type");
     reply_begin_head(r, r->client_status, type, length, head);
     if (r->call.stream) buf_add(head, STR("cache-control: no-cache\r\n"));
     if (r->opaque) http1_write_header(head, STR("content-encoding"), http1_get(answer, "content-encoding"));
@@ -128,10 +127,12 @@ static void take_error(struct request *r)
     hide_key(r, r->x.error_event);
 }
 
+/* One whole JSON text, not lines or events of it. */
 static bool is_json(struct str content_type)
 {
-    return str_icontains(str_slice(content_type, 0, 64), STR("json")) &&
-           !str_icontains(content_type, STR("event-stream"));
+    struct str type = str_slice(content_type, 0, 64);
+    return str_icontains(type, STR("json")) && !str_icontains(type, STR("event-stream")) &&
+           !str_icontains(type, STR("ndjson"));
 }
 
 const struct step *relay_head(struct request *r)
@@ -360,7 +361,7 @@ void relay_ping(struct request *r)
         make_head(r, -1, false);
         r->stage = ANSWER_OPENED;
     }
-    r->dialect->write_ping(&ping);
+    exchange_write_ping(&r->x, &ping);
     r->bytes_out += buf_len(&ping);
     write_body(r, buf_view(&ping), false);
     buf_fini(&ping);

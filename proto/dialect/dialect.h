@@ -10,6 +10,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/money/usage.h"
+#include "proto/wire/framing.h"
 
 enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_RESPONSES, DIALECT_COUNT };
 
@@ -57,7 +58,8 @@ struct dialect {
     /* Streams. st is the dialect's own state, new per attempt: zeroed memory of that size, which begins with a struct
      * stream_reader or stream_writer (chat.h) that is filled in. */
     size_t reader_bytes, writer_bytes;
-    /* One SSE event in; any number of deltas out, through emit(). An event it cannot read is WEIR_UP_PROTOCOL.
+    enum framing framing; /* in which providers are read and all that is written below is framed */
+    /* One message of the stream in; any number of deltas out, through emit(). An event it cannot read is WEIR_UP_PROTOCOL.
      * a lives as long as the event; what must live longer is copied into the reader's own arena. */
     enum weir_err (*read_event)(void *st, struct str name, struct str data, struct arena *a,
                                 void (*emit)(void *to, const struct delta *d), void *to);
@@ -66,8 +68,9 @@ struct dialect {
     void (*write_delta)(void *st, const struct delta *d, struct buf *out);
     /* The error that ends a stream under way, where its events must go on counting; NULL: write_stream_error() will do. */
     void (*write_broken)(void *st, enum weir_err e, struct str message, struct buf *out);
-    void (*write_ping)(struct buf *out); /* what keeps this dialect's clients awake, between events */
-    void (*write_end)(struct buf *out);  /* the bare terminal event, for a stream that is passed through */
+    void (*write_ping)(
+        struct buf *out); /* what keeps this dialect's clients awake, between events; NULL: nothing would */
+    void (*write_end)(struct buf *out); /* the bare terminal event, for a stream that is passed through */
 
     /* errors; a status of 2xx: WEIR_OK unless the body holds an error all the same */
     void (*read_error)(uint16_t status, const struct answer_headers *h, struct str body, struct arena *a,

@@ -43,7 +43,8 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
         .max_output = call->max_output,
     };
     x->error.retry_after_ms = -1;
-    sse_init(&x->sse, EVENT_MOST_BYTES);
+    x->framing = call->json_array ? FRAMING_JSON_ARRAY : x->client->framing;
+    frames_init(&x->frames, x->target->framing, EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
     if (x->same) return passthrough_request(client, call, body, model, a, out, &x->loss, ret_why);
     return translate_request(x, body, model, out, ret_why);
@@ -180,7 +181,7 @@ static void frame_as_array(struct exchange *x, struct str data)
     buf_add(x->out, data);
 }
 
-/* Each of our own events is one line of data and a blank one. */
+/* Dialects whose clients may ask for an array write SSE: each event is one line of data and a blank one. */
 static void frame_events(struct exchange *x, struct str events)
 {
     const struct str head = STR("data: ");
@@ -192,7 +193,7 @@ static void frame_events(struct exchange *x, struct str events)
 
 static void write_framed(struct exchange *x, const struct delta *d)
 {
-    if (!x->call->json_array) {
+    if (x->framing != FRAMING_JSON_ARRAY) {
         x->client->write_delta(x->writer, d, x->out);
         return;
     }
@@ -247,42 +248,45 @@ static void on_delta(void *to, const struct delta *d)
     if (!p->x->same) write_delta(p->x, d);
 }
 
-static bool ends_with_blank_line(struct str raw)
+/* A provider's message for a client of its own dialect: the same bytes, where both are framed alike. */
+static void add_passed(struct exchange *x, const struct frame *f)
 {
-    return str_ends(raw, STR("\n\n")) || str_ends(raw, STR("\r\r")) || str_ends(raw, STR("\r\n\r\n")) ||
-           str_ends(raw, STR("\n\r\n"));
-}
-
-static void add_passed(struct exchange *x, struct str raw, struct str data)
-{
-    if (x->call->json_array) {
-        if (data.n > 0) frame_as_array(x, data);
-        return;
-    }
-    buf_add(x->out, raw);
+    if (x->framing == x->target->framing)
+        buf_add(x->out, f->raw);
+    else if (f->data.n > 0 && x->framing == FRAMING_JSON_ARRAY)
+        frame_as_array(x, f->data);
+    else if (f->data.n > 0)
+        framing_write(x->framing, f->name, f->data, x->out);
 }
 
 /* An event that may be the last one waits for the next or for the end of the body: what is billed is noted before the last
  * bytes go out. */
-static void hold_last(struct exchange *x, struct str raw, struct str data)
+static void hold_last(struct exchange *x, const struct frame *f)
 {
     struct stream_reader *reader = x->reader;
     buf_add(x->out, buf_view(&x->last));
     buf_clear(&x->last);
     if (!reader->ending) {
-        add_passed(x, raw, data);
+        add_passed(x, f);
         return;
     }
     struct buf *out = x->out;
     x->out = &x->last;
-    add_passed(x, raw, data);
+    add_passed(x, f);
     x->out = out;
+    x->last_complete = f->is_complete || x->framing != x->target->framing;
 }
 
-static void pass_bytes(struct exchange *x, const struct passing *p, struct str raw, struct str data)
+static void pass_bytes(struct exchange *x, const struct passing *p, const struct frame *f)
 {
     if ((x->facts & EXCHANGE_ERROR) != 0) {
-        x->error_event = arena_copy(x->arena, raw);
+        buf_clear(&x->scratch);
+        struct buf *out = x->out;
+        x->out = &x->scratch;
+        add_passed(x, f);
+        x->out = out;
+        if (!f->is_complete && x->framing == x->target->framing) framing_write_mark(x->framing, &x->scratch);
+        x->error_event = arena_copy(x->arena, buf_view(&x->scratch));
         return;
     }
     if ((x->facts & EXCHANGE_BROKEN) != 0) return;
@@ -293,44 +297,52 @@ static void pass_bytes(struct exchange *x, const struct passing *p, struct str r
         x->facts |= EXCHANGE_END;
         x->end_at = buf_len(x->out);
     }
-    if (x->target->read_end != NULL) {
-        hold_last(x, raw, data);
-        return;
-    }
-    buf_add(x->out, raw);
+    if (x->target->read_end != NULL)
+        hold_last(x, f);
+    else
+        add_passed(x, f);
 }
 
-static void take_event(struct exchange *x, const struct sse_event *ev)
+static void take_frame(struct exchange *x, const struct frame *f)
 {
     struct passing p = {.x = x};
-    if (ev->oversized) {
-        if (x->same) {
+    struct stream_reader *reader = x->reader;
+    if (f->oversized) {
+        if (x->same && x->framing == x->target->framing) {
             x->facts |= EXCHANGE_CONTENT; /* nothing but content is that long */
-            x->content_bytes += (int64_t)ev->raw.n;
-            buf_add(x->out, ev->raw);
+            x->content_bytes += (int64_t)f->raw.n;
+            buf_add(x->out, f->raw);
         } else {
             fail(x, EXCHANGE_BROKEN, WEIR_UP_PROTOCOL, STR("an event of the provider's stream is too long"));
         }
         return;
     }
-    if (ev->data.n > 0) {
+    if (f->data.n > 0 || f->is_failure) {
         arena_reset(&x->events);
-        enum weir_err e = x->target->read_event(x->reader, ev->name, ev->data, &x->events, on_delta, &p);
+        reader->is_failure = f->is_failure;
+        enum weir_err e = x->target->read_event(x->reader, f->name, f->data, &x->events, on_delta, &p);
         bool may_pass = x->same && (x->facts & EXCHANGE_CONTENT) != 0; /* what the client makes of it is its affair */
         if (e != WEIR_OK && !is_over(x) && !may_pass)
             fail(x, EXCHANGE_BROKEN, e, STR("an event of the provider's stream cannot be read"));
     }
-    if (x->same) pass_bytes(x, &p, ev->raw, ev->data);
+    if (x->same) pass_bytes(x, &p, f);
+}
+
+static void frames_broken(struct exchange *x)
+{
+    fail(x, EXCHANGE_BROKEN, WEIR_UP_PROTOCOL, str_of(frames_error(&x->frames)));
 }
 
 void exchange_feed(struct exchange *x, struct str bytes, struct buf *out)
 {
-    struct sse_event ev;
+    struct frame f;
+    enum frame_result result = FRAME_MORE;
     if (is_over(x)) return;
     open_stream(x);
     x->out = out;
-    sse_feed(&x->sse, bytes);
-    while (!is_over(x) && sse_next(&x->sse, &ev)) take_event(x, &ev);
+    frames_feed(&x->frames, bytes);
+    while (!is_over(x) && (result = frames_next(&x->frames, &f)) == FRAME_MESSAGE) take_frame(x, &f);
+    if (!is_over(x) && result == FRAME_BAD) frames_broken(x);
     x->out = NULL;
 }
 
@@ -343,11 +355,10 @@ static void end_at_finish(struct exchange *x)
         if (!x->same) return;
         x->end_at = buf_len(x->out);
         buf_add(x->out, buf_view(&x->last)); /* without an end it is a truncated stream's last event */
-        if (buf_len(&x->last) > 0 && !x->call->json_array && !ends_with_blank_line(buf_view(&x->last)))
-            buf_add(x->out, STR("\n\n"));
+        if (buf_len(&x->last) > 0 && !x->last_complete) framing_write_mark(x->framing, x->out);
         buf_clear(&x->last);
         if (p.is_end) x->facts |= EXCHANGE_END;
-        if (p.is_end && x->call->json_array) buf_addz(x->out, x->array_open ? "]" : "[]");
+        if (p.is_end && x->framing == FRAMING_JSON_ARRAY) buf_addz(x->out, x->array_open ? "]" : "[]");
         return;
     }
     if (!x->target->ends_at_finish || (x->facts & EXCHANGE_FINISHED) == 0) return;
@@ -363,17 +374,18 @@ static void end_at_finish(struct exchange *x)
 
 void exchange_finish(struct exchange *x, struct buf *out)
 {
-    struct sse_event ev;
+    struct frame f;
     if (is_over(x)) return;
     open_stream(x);
     x->out = out;
-    if (sse_finish(&x->sse, &ev)) {
+    enum frame_result result = frames_finish(&x->frames, &f);
+    if (result == FRAME_MESSAGE) {
         size_t before = buf_len(out);
-        take_event(x, &ev);
-        if (x->same && buf_len(out) > before && !ends_with_blank_line(ev.raw)) /* it came without its blank line */
-            buf_add(out, STR("\n\n"));
+        take_frame(x, &f);
+        if (x->same && buf_len(out) > before && !f.is_complete && x->framing == x->target->framing)
+            framing_write_mark(x->framing, out);
     }
-    if (!is_over(x)) end_at_finish(x);
+    if (!is_over(x) && result != FRAME_BAD) end_at_finish(x); /* cut inside a message: whatever was seen, no end */
     x->out = NULL;
 }
 
@@ -390,14 +402,14 @@ void exchange_write_start(struct exchange *x, struct buf *out)
 
 void exchange_write_ping(struct exchange *x, struct buf *out)
 {
-    x->client->write_ping(out);
+    if (x->client->write_ping != NULL) x->client->write_ping(out);
 }
 
 void exchange_write_error(struct exchange *x, enum weir_err e, struct str message, struct buf *out)
 {
     /* A provider's own words reach the client as they are, but for those about a key that is not the client's. */
     bool about_our_key = x->error.err == WEIR_UP_AUTH || x->error.err == WEIR_UP_PERMISSION;
-    if (x->call->json_array) {
+    if (x->framing == FRAMING_JSON_ARRAY) {
         buf_clear(&x->scratch);
         x->client->write_stream_error(e, message, &x->scratch);
         x->out = out;
@@ -409,7 +421,6 @@ void exchange_write_error(struct exchange *x, enum weir_err e, struct str messag
     }
     if (x->error_event.n > 0 && x->error.err == e && !about_our_key) {
         buf_add(out, x->error_event);
-        if (!ends_with_blank_line(x->error_event)) buf_add(out, STR("\n\n"));
         return;
     }
     if (x->client->write_broken != NULL && x->writer != NULL)
@@ -420,7 +431,7 @@ void exchange_write_error(struct exchange *x, enum weir_err e, struct str messag
 
 void exchange_fini(struct exchange *x)
 {
-    sse_fini(&x->sse);
+    frames_fini(&x->frames);
     buf_fini(&x->scratch);
     buf_fini(&x->last);
     arena_fini(&x->events);

@@ -8,7 +8,7 @@
 
 #include "proto/dialect/dialect.h"
 #include "proto/dialect/endpoint.h"
-#include "proto/wire/sse.h"
+#include "proto/wire/framing.h"
 
 /* What the journey must know of a request's body before it chooses a target. Duplicate routing keys are refused. */
 struct call {
@@ -44,8 +44,9 @@ struct exchange {
     struct arena *arena;
     bool same; /* pass-through */
     bool stream;
-    uint8_t facts;      /* enum exchange_fact */
-    struct usage usage; /* normal form, as far as seen */
+    enum framing framing; /* of the client's stream */
+    uint8_t facts;        /* enum exchange_fact */
+    struct usage usage;   /* normal form, as far as seen */
     struct upstream_error error;
     struct str finish;       /* normal word: stop, length, tool_calls, content_filter, refusal …; empty: none seen */
     struct str answer_model; /* as the provider names it */
@@ -59,7 +60,7 @@ struct exchange {
                             * opening went out (before the first exchange_feed): it is then not written again */
 
     /* private */
-    struct sse sse;
+    struct frames frames;
     void *reader, *writer;
     struct buf scratch;
     struct arena events; /* memory of one event */
@@ -67,8 +68,9 @@ struct exchange {
     struct target_hints hints;
     struct str model;       /* as the provider is asked for it */
     struct buf last;        /* same: an event that may be the last one waits here for the end of the body */
-    bool array_open;        /* json_array: its '[' is out */
-    struct str error_event; /* same: the provider's own error event, as received */
+    bool last_complete;     /* it came with its end mark */
+    bool array_open;        /* FRAMING_JSON_ARRAY: its '[' is out */
+    struct str error_event; /* same: the provider's own error event, framed for the client */
     struct buf *out;        /* while feeding */
 };
 
