@@ -118,10 +118,10 @@ static void pump_stash(struct client *c)
 
 static void watch_stall(struct client *c)
 {
-    c->stall_pending = outbox_pending(&c->out);
-    if (c->stall_pending > 0)
+    if (outbox_pending(&c->out) > 0) {
+        c->stall_progress = outbox_progress(&c->out);
         deadline_in(&c->timer, server_of(c)->write_stall_ms);
-    else if (c->state == CLIENT_CALL)
+    } else if (c->state == CLIENT_CALL)
         deadline_clear(&c->timer);
     else if (c->state == CLIENT_IDLE)
         deadline_in(&c->timer, server_of(c)->keepalive_ms);
@@ -185,7 +185,7 @@ static void on_timer(struct deadline *d)
     struct client *c = d->owner;
     if (c->state == CLIENT_CLOSED) return;
     if (c->state != CLIENT_READ && outbox_pending(&c->out) > 0) {
-        if (outbox_pending(&c->out) < c->stall_pending)
+        if (outbox_progress(&c->out) > c->stall_progress)
             watch_stall(c); /* slow, but it reads */
         else
             client_close(c);

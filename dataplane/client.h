@@ -55,7 +55,7 @@ struct client {
     uv_shutdown_t end;
     struct deadline timer;      /* of the state; CLIENT_CALL and CLIENT_LINGER: the app does not read what is written */
     struct deadline call_timer; /* of the request: request.c */
-    size_t stall_pending;       /* what was pending when the timer was set for a stall */
+    int64_t stall_progress;     /* the outbox's when the timer was set for a stall */
     size_t lingered_bytes;
 };
 

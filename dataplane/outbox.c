@@ -1,6 +1,8 @@
 #include "dataplane/outbox.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 static void on_written(uv_write_t *w, int status);
 
@@ -10,6 +12,7 @@ void outbox_init(struct outbox *o, uv_stream_t *stream, void (*progress)(struct 
     o->progress = progress;
     o->owner = owner;
     o->writing = o->failed = false;
+    o->given = 0;
     buf_clear(&o->queue);
     buf_clear(&o->busy);
 }
@@ -53,6 +56,7 @@ bool outbox_write(struct outbox *o, const struct str *piece, unsigned n)
     assert(n <= OUTBOX_PIECES);
     if (o->failed) return false;
     unsigned i = 0;
+    for (unsigned k = 0; k < n; k++) o->given += piece[k].n;
     size_t done = 0; /* bytes of piece[i] that are written */
     if (!o->writing) {
         uv_buf_t b[OUTBOX_PIECES];
@@ -75,4 +79,12 @@ bool outbox_write(struct outbox *o, const struct str *piece, unsigned n)
 size_t outbox_pending(const struct outbox *o)
 {
     return buf_len(&o->queue) + (o->writing ? uv_stream_get_write_queue_size(o->stream) : 0);
+}
+
+int64_t outbox_progress(const struct outbox *o)
+{
+    uv_os_fd_t fd;
+    int in_kernel = 0;
+    if (uv_fileno((const uv_handle_t *)o->stream, &fd) == 0) ioctl(fd, SIOCOUTQ, &in_kernel);
+    return (int64_t)o->given - (int64_t)outbox_pending(o) - in_kernel;
 }

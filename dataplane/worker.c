@@ -12,6 +12,7 @@
 #include "shm/snapshot.h"
 #include "shm/tick.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,24 @@ static bool has_unwritten(const struct worker *w)
 {
     for (const struct list *it = w->clients.next; it != &w->clients; it = it->next)
         if (client_pending(LIST_ENTRY(it, struct client, link)) > 0) return true;
+    return false;
+}
+
+static bool is_readable(const uv_handle_t *h)
+{
+    struct pollfd p = {.events = POLLIN};
+    return uv_fileno(h, &p.fd) == 0 && poll(&p, 1, 0) == 1;
+}
+
+/* Calls that lie in the kernel while no other is under way: a connection closed over them would be reset. */
+static bool has_unread(const struct worker *w)
+{
+    for (unsigned i = 0; i < w->o->listen_n; i++)
+        if (w->listeners[i].open && is_readable(&w->listeners[i].s.handle)) return true;
+    for (const struct list *it = w->clients.next; it != &w->clients; it = it->next) {
+        const struct client *c = LIST_ENTRY(it, struct client, link);
+        if (c->reading && is_readable(&c->s.handle)) return true;
+    }
     return false;
 }
 
@@ -112,7 +131,7 @@ static void on_beat(uv_timer_t *t)
         return;
     }
     if (w->mode == WORKER_DRAINING) {
-        if (w->in_flight == 0 && !has_unwritten(w))
+        if (w->in_flight == 0 && !has_unwritten(w) && !has_unread(w))
             stop(w); /* idle: connections without a request are closed with it */
         else if (now >= w->drain_at_ms)
             stop(w);

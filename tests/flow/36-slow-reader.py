@@ -44,3 +44,27 @@ def test_a_provider_that_falls_silent_while_the_app_does_not_read(tmp_path):
             assert not got.whole and "timeout" in got.events[-1]
             [record] = rig.records(1)
             assert record["flags"] & 1
+
+
+def test_a_slow_reader_with_more_and_more_queued_for_it_is_not_a_stalled_one(tmp_path):
+    """The kernel takes nothing while its buffer drains, and more comes meanwhile: what counts is that the app reads, not that fewer bytes wait."""
+    def answer(conn, request):
+        conn.sendall(r.STREAM_HEAD)
+        for event in r.openai_events(["x" * 250_000, *["y" * 2000 for _ in range(100)]]):
+            conn.sendall(r.chunk(event))
+            time.sleep(0.02)
+        conn.sendall(b"0\r\n\r\n")
+
+    path = str(tmp_path / "app.sock")
+    with r.Origin(answer) as a:
+        lines = [f"unix {path}", "set stall_ms 400", a.provider("a"), "target a/m", "route chat ordered a/m"]
+        with r.Rig(tmp_path, lines) as rig, connect(path) as s:
+            s.sendall(r.request_bytes(r.STREAM))
+            got, begin = b"", time.monotonic()
+            while time.monotonic() - begin < 2:
+                time.sleep(0.1)
+                got += s.recv(20_000)
+            while not r.Answer(got).whole and (piece := s.recv(65536)):
+                got += piece
+            assert r.Answer(got).whole and r.Answer(got).text == "x" * 250_000 + "y" * 200_000
+            assert rig.records(1)[0]["outcome"] == 1

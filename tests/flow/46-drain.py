@@ -1,4 +1,6 @@
 """A worker that is told to end: open calls first, then by their deadline, then at once."""
+import os
+import signal
 import threading
 import time
 
@@ -58,6 +60,25 @@ def test_an_idle_worker_drains_at_once(tmp_path):
         rig.command("drain")
         rig.ended = True
         assert rig.command("wait") == "exit 0" and time.monotonic() - begin < 1
+
+
+def test_calls_that_lie_in_the_kernel_when_an_idle_worker_drains_are_answered(tmp_path):
+    """Both on a connection kept alive and on one that nobody has accepted yet: the worker learns of them and of the drain at once."""
+    with r.Origin() as a, r.Rig(tmp_path, lines(a)) as rig, rig.connect() as kept:
+        kept.sendall(r.request_bytes(r.CHAT))
+        assert rig.read(kept).whole
+        os.kill(rig.process.pid, signal.SIGSTOP)
+        kept.sendall(r.request_bytes(r.CHAT))
+        with rig.connect() as new:
+            new.sendall(r.request_bytes(r.CHAT))
+            rig.process.stdin.write("drain\n")
+            rig.process.stdin.flush()
+            os.kill(rig.process.pid, signal.SIGCONT)
+            for s in (kept, new):
+                got = rig.read(s)
+                assert got.whole and got.status == 200
+        rig.ended = True
+        assert rig.process.stdout.readline() and rig.command("wait") == "exit 0"
 
 
 def test_at_the_deadline_streams_get_the_in_stream_error(tmp_path):
