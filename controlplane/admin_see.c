@@ -248,14 +248,13 @@ static void pack_provider_counts(const struct core *c, msgpack_packer *p, const 
 
 static void pack_provider(const struct core *c, msgpack_packer *p, const struct snap_provider *provider)
 {
-    static const char *const types[] = {"openai", "anthropic", "gemini"};
     const struct probe_verdict *v = prober_verdict(c->prober, provider->id);
     const struct config_provider *f = config_of(c, provider);
     struct buf key = {0};
     if (f != NULL) banner_key_hint(f->api_key, &key);
     msgpack_pack_map(p, 9);
     admin_pack_kv_str(p, "provider", snap_text(c->snap, provider->name));
-    admin_pack_kv_str(p, "type", f == NULL ? STR_NULL : str_of(types[f->type]));
+    admin_pack_kv_str(p, "type", f == NULL ? STR_NULL : str_of(provider_type_of(provider->type)->name));
     admin_pack_kv_str(p, "endpoint", f == NULL ? STR_NULL : f->base_url);
     pack_buf(p, "key", &key);
     admin_pack_kv_str(p, "state", str_of(provider_state(c, provider)));

@@ -40,10 +40,9 @@ static void add_head(const struct core *c, struct buf *out)
 
 static void add_provider(const struct config_provider *p, struct buf *out)
 {
-    static const char *const types[] = {"openai", "anthropic", "gemini"};
     struct buf key = {0};
     banner_key_hint(p->api_key, &key);
-    buf_addf(out, "  ├ %-11.*s %s", STR_FMT(p->at.name), types[p->type]);
+    buf_addf(out, "  ├ %-11.*s %s", STR_FMT(p->at.name), provider_type_of((unsigned)p->type)->name);
     if (p->api_key.n == 0)
         buf_addz(out, ", no key");
     else

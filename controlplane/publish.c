@@ -59,18 +59,11 @@ static void lower_host(struct str host, char *out, size_t room)
     out[n] = '\0';
 }
 
-static const struct {
-    uint8_t dialect, auth;
-} spoken[] = {
-    [PROVIDER_OPENAI] = {SNAP_OPENAI_CHAT, SNAP_AUTH_BEARER},
-    [PROVIDER_ANTHROPIC] = {SNAP_ANTHROPIC, SNAP_AUTH_X_API_KEY},
-    [PROVIDER_GEMINI] = {SNAP_GEMINI, SNAP_AUTH_X_GOOG_API_KEY},
-};
-
 static void write_provider(struct snap_builder *b, const struct config_provider *p, uint16_t id)
 {
     struct secret_row secret = {.origin_port = p->url.port, .origin_tls = p->url.tls};
     struct snap_provider row = {.id = id, .port = p->url.port, .tls = p->url.tls, .secret = ID_NONE};
+    const struct provider_type *type = provider_type_of((unsigned)p->type);
     char header[sizeof secret.origin_host + 16];
     bool is_v6 = str_chr(p->url.host, ':') >= 0;
 
@@ -83,11 +76,13 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
     row.base_path = snap_add_text(b, p->url.path);
     row.host_header = snap_add_text(b, str_of(header));
     row.ca_pem = snap_add_text(b, p->ca_pem);
-    row.dialect = spoken[p->type].dialect;
+    row.type = (uint8_t)p->type;
+    row.dialect = (uint8_t)type->dialect;
+    row.dialects = provider_type_dialects(row.type);
     row.allow_private = p->may_dial_private;
-    row.auth = SNAP_AUTH_NONE;
+    row.auth = SIGNER_NONE;
     if (p->api_key.n > 0) {
-        row.auth = spoken[p->type].auth;
+        row.auth = (uint8_t)type->signer;
         row.secret = snap_add_secret(b, &secret, p->api_key);
     }
     (void)snap_add_provider(b, &row);

@@ -3,6 +3,7 @@
 #include "dataplane/generation.h"
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
+#include "proto/auth/signer.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
 #include "proto/money/price.h"
@@ -37,12 +38,12 @@ static void line(struct buf *out, struct str name, struct str value)
 static enum weir_err write_credential(struct request *r, struct buf *out)
 {
     const struct snap_provider *p = r->provider;
-    if (p->auth == SNAP_AUTH_NONE || p->secret == ID_NONE) return WEIR_OK;
+    if (p->auth == SIGNER_NONE || p->secret == ID_NONE) return WEIR_OK;
     struct str secret = snap_secret(r->gen->sn, p);
     if (secret.n == 0) return WEIR_UP_AUTH;
-    if (p->auth == SNAP_AUTH_BEARER)
+    if (p->auth == SIGNER_BEARER)
         line(out, STR("authorization: Bearer "), secret);
-    else if (p->auth == SNAP_AUTH_X_GOOG_API_KEY)
+    else if (p->auth == SIGNER_X_GOOG_API_KEY)
         line(out, STR("x-goog-api-key: "), secret);
     else
         line(out, STR("x-api-key: "), secret);
@@ -86,7 +87,7 @@ enum weir_err headers_write_request(struct request *r, size_t body_n, struct buf
     line(out, STR("accept: "),
          str_of(r->call.stream ? framing_content_type(r->x.target->framing) : "application/json"));
     http1_write_header_u64(out, "content-length", body_n);
-    if (r->provider->dialect == SNAP_ANTHROPIC) {
+    if (r->x.target->id == DIALECT_ANTHROPIC) {
         struct str version = same ? http1_get(in, "anthropic-version") : STR_NULL;
         http1_write_header(out, STR("anthropic-version"), version.n > 0 ? version : STR("2023-06-01"));
     }

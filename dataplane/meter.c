@@ -115,7 +115,7 @@ void meter_attempt_begin(struct request *r)
     attempt_id(r->w, u->started_wall_ns, u->attempt_id);
     u->kind = RECORD_ATTEMPT;
     u->attempt = (uint8_t)r->tries;
-    u->upstream_dialect = r->provider->dialect;
+    u->upstream_dialect = (uint8_t)r->x.target->id;
     if (u->upstream_dialect != u->client_dialect) u->flags |= RECORD_TRANSLATED;
     PUT(u->provider, snap_text(sn, r->provider->name));
     PUT(u->model, r->model);

@@ -10,6 +10,7 @@
 #include "dataplane/reply.h"
 #include "dataplane/retry.h"
 #include "proto/base/clock.h"
+#include "proto/dialect/provider_type.h"
 #include "shm/live.h"
 
 #include <string.h>
@@ -131,8 +132,10 @@ static const struct step *step_encode(struct request *r)
     buf_clear(body);
     buf_clear(head);
     const struct target_hints hints = {.max_output = r->target->max_output, .now_s = r->started_wall_ns / 1000000000};
-    enum weir_err e = exchange_request_to(&r->x, r->endpoint->dialect, (enum dialect_id)r->provider->dialect, &hints,
-                                          &r->call, buf_view(&r->keep.body), r->model, &r->keep.arena, body, &why);
+    enum dialect_id asked =
+        provider_dialect((enum dialect_id)r->provider->dialect, r->provider->dialects, r->endpoint->dialect);
+    enum weir_err e = exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body),
+                                          r->model, &r->keep.arena, body, &why);
     r->has_exchange = true;
     if (e == WEIR_OK) e = headers_write_request(r, buf_len(body), head);
     if (e != WEIR_OK) { /* this target cannot take the call; another may */

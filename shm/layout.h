@@ -66,7 +66,6 @@ enum snap_dialect {
     SNAP_RESPONSES,
     SNAP_DIALECTS
 }; /* same numbers as proto/dialect/dialect.h */
-enum snap_auth { SNAP_AUTH_NONE, SNAP_AUTH_BEARER, SNAP_AUTH_X_API_KEY, SNAP_AUTH_X_GOOG_API_KEY };
 
 struct snap_provider {
     struct snap_str name;
@@ -77,11 +76,13 @@ struct snap_provider {
     uint16_t id;                 /* stable id: index into tick.provider and live.provider */
     uint16_t port;
     uint8_t tls;
-    uint8_t dialect; /* enum snap_dialect */
+    uint8_t dialect; /* enum snap_dialect: what it is asked in, unless it speaks the client's own */
     uint8_t allow_private;
-    uint8_t auth;    /* enum snap_auth */
+    uint8_t auth;    /* enum signer_kind (proto/auth/signer.h) */
     uint16_t secret; /* index into the secrets segment; ID_NONE: no credential */
-    uint16_t spare[3];
+    uint8_t type;    /* enum provider_type_id (proto/dialect/provider_type.h) */
+    uint8_t spare;
+    uint32_t dialects; /* all that it speaks: bits 1 << enum snap_dialect */
 };
 
 struct snap_target {

@@ -3,6 +3,7 @@
 #include "shm/snapshot.h"
 
 #include "proto/base/mem.h"
+#include "proto/dialect/provider_type.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,8 @@ static const char *providers_check(const struct check *c, const struct snap *sn,
         if (!text_ok(c, p->name) || !text_ok(c, p->host) || !text_ok(c, p->base_path) || !text_ok(c, p->host_header) ||
             !text_ok(c, p->ca_pem) || p->name.n >= NAME_PROVIDER)
             return "snapshot: text of a provider";
-        if (p->id >= SHM_PROVIDERS || p->dialect >= SNAP_DIALECTS || p->auth > SNAP_AUTH_X_GOOG_API_KEY ||
+        if (p->id >= SHM_PROVIDERS || p->dialect >= SNAP_DIALECTS || p->auth >= SIGNER_COUNT ||
+            p->type >= PROVIDER_TYPES || p->dialects >> SNAP_DIALECTS != 0 ||
             (p->secret != ID_NONE && p->secret >= secrets_n))
             return "snapshot: number of a provider";
     }

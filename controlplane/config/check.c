@@ -216,12 +216,6 @@ static void check_server(struct checker *k)
 
 /* ---- providers ---- */
 
-static const char *const vendor_url[] = {
-    [PROVIDER_OPENAI] = "https://api.openai.com/v1",
-    [PROVIDER_ANTHROPIC] = "https://api.anthropic.com",
-    [PROVIDER_GEMINI] = "https://generativelanguage.googleapis.com/v1beta",
-};
-
 static void check_base_url(struct checker *k, struct config_provider *p)
 {
     const char *why = NULL;
@@ -230,7 +224,7 @@ static void check_base_url(struct checker *k, struct config_provider *p)
     int family;
     uint8_t ip[16];
 
-    if (is_vendors) p->base_url = str_of(vendor_url[p->type]);
+    if (is_vendors) p->base_url = str_of(provider_type_of((unsigned)p->type)->base_url);
     if (!url_parse(p->base_url, &p->url, &why)) {
         refuse(k, at, STR_NULL, "providers.%.*s.base_url: %s", STR_FMT(p->at.name), why != NULL ? why : "not a URL");
         if (str_chr(p->base_url, '@') >= 0) problem_hide_line(k->problems);

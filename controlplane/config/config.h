@@ -7,6 +7,7 @@
 #pragma once
 
 #include "controlplane/config/tree.h"
+#include "proto/dialect/provider_type.h"
 #include "proto/money/price.h"
 #include "proto/wire/url.h"
 
@@ -56,11 +57,9 @@ struct config_server {
     bool allow_remote;
 };
 
-enum config_provider_type { PROVIDER_OPENAI, PROVIDER_ANTHROPIC, PROVIDER_GEMINI };
-
 struct config_provider {
     struct section_at at;
-    int type; /* enum config_provider_type */
+    int type; /* enum provider_type_id */
     struct str base_url;
     struct str api_key; /* from the file, the environment or api_key_file; empty: none */
     struct str api_key_file;
@@ -224,7 +223,7 @@ typedef const char *config_env_fn(const char *name);
 /* `problems` is initialised by the caller and holds warnings even when a configuration comes back. */
 struct config *config_load_text(struct str text, struct str source, config_env_fn *env, struct problems *problems);
 struct config *config_load_file(const char *path, config_env_fn *env, struct problems *problems);
-/* From OPENAI_API_KEY and ANTHROPIC_API_KEY. NULL with a hint when neither is set. */
+/* From the variables that provider types name (OPENAI_API_KEY …). NULL with a hint when none is set. */
 struct config *config_load_environment(config_env_fn *env, struct problems *problems);
 void config_free(struct config **c);
 
@@ -234,6 +233,8 @@ const struct config_route *config_route(const struct config *c, struct str name)
 const struct config_model *config_model(const struct config *c, struct str name);       /* NULL: none */
 const struct config_key *config_key(const struct config *c, struct str name);           /* NULL: none */
 
+/* "OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY": what makes a configuration without a file. */
+void config_environment_variables(struct buf *out);
 /* The YAML that config_load_environment() reads; false: no key is set. */
 bool config_environment_yaml(config_env_fn *env, struct buf *out);
 /* The effective configuration as YAML, secrets covered. with_origin: where each value comes from, as a comment. */

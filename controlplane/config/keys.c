@@ -1,5 +1,7 @@
 #include "controlplane/config/keys.h"
 
+#include "proto/dialect/provider_type.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>

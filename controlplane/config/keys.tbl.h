@@ -63,7 +63,7 @@ KEY(admin, http, TEXT, http, 0, 0, "127.0.0.1:8491", RESTART, "address of /start
 LATER(admin, dashboard)
 LATER(admin, allow_inject)
 
-ENUM(provider, type, type, "openai anthropic gemini | vertex bedrock azure fake", KEY_REQUIRED, LIVE,
+ENUM(provider, type, type, provider_type_words, KEY_REQUIRED, LIVE,
      "the dialect it speaks; openai for anything that speaks OpenAI's")
 KEY(provider, base_url, TEXT, base_url, 0, 0, "", LIVE, "where it answers; none: the vendor's own address")
 KEY(provider, api_key, SECRET, api_key, 0, 0, "", LIVE, "its key; write ${VAR}, not the key itself")

@@ -65,53 +65,69 @@ void config_free(struct config **c)
 
 /* ---- without a file ---- */
 
-static const struct {
-    const char *variable, *provider, *aliases;
-} from_environment[] = {
-    {"OPENAI_API_KEY", "openai", "\"gpt-*\", \"chatgpt-*\", \"o1*\", \"o3*\", \"o4*\", \"codex-*\""},
-    {"ANTHROPIC_API_KEY", "anthropic", "\"claude-*\""},
-    {"GEMINI_API_KEY", "gemini", "\"gemini-*\""},
-};
+void config_environment_variables(struct buf *out)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++) left += provider_type_of(i)->variable[0] != '\0';
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++)
+        if (provider_type_of(i)->variable[0] != '\0')
+            buf_addf(out, "%s%s", provider_type_of(i)->variable, --left > 1 ? ", " : left == 1 ? " or " : "");
+}
+
+static void add_route(const struct provider_type *t, struct buf *out)
+{
+    struct str globs = str_of(t->aliases);
+
+    if (globs.n == 0) return;
+    buf_addf(out, "  %s: {aliases: [", t->name);
+    while (globs.n > 0) {
+        struct str glob = str_split(&globs, ' ');
+
+        buf_addf(out, "\"%.*s\"%s", STR_FMT(glob), globs.n > 0 ? ", " : "");
+    }
+    buf_addf(out, "], targets: [{model: \"%s/*\"}]}\n", t->name);
+}
 
 bool config_environment_yaml(config_env_fn *env, struct buf *out)
 {
-    enum { N = sizeof from_environment / sizeof *from_environment };
-    bool is_set[N];
+    bool is_set[PROVIDER_TYPES];
     bool is_any = false;
 
-    for (size_t i = 0; i < N; i++) {
-        const char *value = env(from_environment[i].variable);
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++) {
+        const char *variable = provider_type_of(i)->variable;
+        const char *value = variable[0] != '\0' ? env(variable) : NULL;
 
         is_set[i] = value != NULL && *value != '\0';
         is_any = is_any || is_set[i];
     }
     if (!is_any) return false;
     buf_addz(out, "version: 1\n\nproviders:\n");
-    for (size_t i = 0; i < N; i++)
-        if (is_set[i])
-            buf_addf(out, "  %s: {type: %s, api_key: \"${%s}\"}\n", from_environment[i].provider,
-                     from_environment[i].provider, from_environment[i].variable);
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++) {
+        const struct provider_type *t = provider_type_of(i);
+
+        if (is_set[i]) buf_addf(out, "  %s: {type: %s, api_key: \"${%s}\"}\n", t->name, t->name, t->variable);
+    }
     buf_addz(out, "\nroutes:\n  # \"provider/model\" as the client sends it\n  passthrough: {match: \"*/*\"}\n"
                   "  # the vendors' own names for their models\n");
-    for (size_t i = 0; i < N; i++)
-        if (is_set[i])
-            buf_addf(out, "  %s: {aliases: [%s], targets: [{model: \"%s/*\"}]}\n", from_environment[i].provider,
-                     from_environment[i].aliases, from_environment[i].provider);
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++)
+        if (is_set[i]) add_route(provider_type_of(i), out);
     return true;
 }
 
 struct config *config_load_environment(config_env_fn *env, struct problems *problems)
 {
-    struct buf yaml = {0};
+    struct buf yaml = {0}, variables = {0};
     struct config *c = NULL;
 
+    config_environment_variables(&variables);
     if (config_environment_yaml(env, &yaml))
         c = config_load_text(buf_view(&yaml), STR("(environment)"), env, problems);
     else
-        problem_error(
-            problems, (struct place){0}, STR("to look around without a key: weir demo"),
-            "no configuration: give --config FILE, or set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY");
+        problem_error(problems, (struct place){0}, STR("to look around without a key: weir demo"),
+                      "no configuration: give --config FILE, or set %.*s", STR_FMT(buf_view(&variables)));
     buf_fini(&yaml);
+    buf_fini(&variables);
     return c;
 }
 

@@ -154,10 +154,9 @@ static int init(void)
     if (config_environment_yaml(env_get, &out)) {
         print(stdout, &out);
     } else {
-        fputs("weir: set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY first; the file will name the variable, "
-              "not hold "
-              "the key\n",
-              stderr);
+        config_environment_variables(&out);
+        fprintf(stderr, "weir: set %.*s first; the file will name the variable, not hold the key\n",
+                STR_FMT(buf_view(&out)));
         code = EXIT_PROBLEMS;
     }
     buf_fini(&out);

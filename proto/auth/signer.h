@@ -42,14 +42,14 @@ struct sign_request {
     struct sign_cache *cache; /* may be NULL; spares SIGNER_SIGV4 a part of the work */
 };
 
-enum signer_kind { /* the first three as enum snap_auth */
-                   SIGNER_NONE,
-                   SIGNER_BEARER,         /* Authorization: Bearer */
-                   SIGNER_X_API_KEY,      /* Anthropic */
-                   SIGNER_X_GOOG_API_KEY, /* Gemini */
-                   SIGNER_API_KEY,        /* Azure OpenAI */
-                   SIGNER_SIGV4, /* AWS Signature Version 4; a bearer token where the credential is one (Bedrock API keys) */
-                   SIGNER_COUNT,
+enum signer_kind {
+    SIGNER_NONE,
+    SIGNER_BEARER,         /* Authorization: Bearer */
+    SIGNER_X_API_KEY,      /* Anthropic */
+    SIGNER_X_GOOG_API_KEY, /* Gemini */
+    SIGNER_API_KEY,        /* Azure OpenAI */
+    SIGNER_SIGV4,          /* AWS Signature Version 4; a bearer token where the credential is one (Bedrock API keys) */
+    SIGNER_COUNT,
 };
 
 struct signer {

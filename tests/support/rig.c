@@ -6,11 +6,13 @@
  * Fails:    a text on standard error and exit 2.
  * Not here: the real start (dataplane/supervisor.c), YAML (controlplane/config). */
 #include "dataplane/worker.h"
+#include "proto/auth/signer.h"
 #include "proto/base/buf.h"
 #include "proto/base/clock.h"
 #include "proto/base/err.h"
 #include "proto/base/mem.h"
 #include "proto/base/str.h"
+#include "proto/dialect/provider_type.h"
 #include "shm/channel.h"
 #include "shm/journal.h"
 #include "shm/live.h"
@@ -112,9 +114,10 @@ static void do_provider(char **w)
         .id = rig.providers,
         .port = s.origin_port,
         .tls = s.origin_tls,
+        .type = anthropic ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI,
         .dialect = anthropic ? SNAP_ANTHROPIC : SNAP_OPENAI_CHAT,
         .allow_private = 1,
-        .auth = anthropic ? SNAP_AUTH_X_API_KEY : SNAP_AUTH_BEARER,
+        .auth = anthropic ? SIGNER_X_API_KEY : SIGNER_BEARER,
         .secret = snap_add_secret(rig.b, &s, str_of(w[7])),
     };
     if (w[8] != NULL) {

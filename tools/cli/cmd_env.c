@@ -1,4 +1,5 @@
 /* weir env: exports that point SDKs and agents at the endpoint that is running here. */
+#include "proto/dialect/provider_type.h"
 #include "tools/cli/link.h"
 #include "tools/cli/options.h"
 #include "tools/cli/verbs.h"
@@ -28,11 +29,11 @@ int cmd_env(int argc, char **argv)
         fprintf(stderr, "weir: not running here; these are the defaults\n");
     }
     link_close(&l);
-    printf("export OPENAI_BASE_URL=%s/v1\n", base);
-    printf("export ANTHROPIC_BASE_URL=%s\n", base);
-    printf("export GOOGLE_GEMINI_BASE_URL=%s\n", base);
-    export_key("OPENAI_API_KEY");
-    export_key("ANTHROPIC_API_KEY");
-    export_key("GEMINI_API_KEY");
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++) {
+        const struct provider_type *t = provider_type_of(i);
+        if (t->client_variable != NULL) printf("export %s=%s%s\n", t->client_variable, base, t->client_base);
+    }
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++)
+        if (provider_type_of(i)->client_variable != NULL) export_key(provider_type_of(i)->variable);
     return 0;
 }

@@ -25,7 +25,7 @@ static const struct verb verbs[] = {
      "  --fast           without the waits that let a person read along (for CI)\n"
      "  --keep           go on after the tour, until Ctrl-C\n"},
     {"run", cmd_run, "Start", "[--config weir.yaml] [--state DIR] [--workers N]", "start weir here",
-     "  --config FILE    without it: ./weir.yaml, else built from OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY\n"
+     "  --config FILE    without it: ./weir.yaml, else built from the keys in the environment (OPENAI_API_KEY …)\n"
      "  --state DIR      ledger, journals, admin socket\n"
      "  --workers N      processes that carry traffic\n"},
     {"stop", cmd_stop, "Start", "", "finish what is open, then end", STATE_FLAG},

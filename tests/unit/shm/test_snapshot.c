@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "proto/auth/signer.h"
 #include "shm/snapshot.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ static struct snap_provider provider(struct snap_builder *b, const char *name, c
                                   .id = id,
                                   .port = 443,
                                   .tls = 1,
-                                  .auth = SNAP_AUTH_BEARER,
+                                  .auth = SIGNER_BEARER,
                                   .secret = ID_NONE};
 }
 

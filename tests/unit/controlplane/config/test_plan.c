@@ -9,6 +9,7 @@
 #include "controlplane/config/kept.h"
 #include "controlplane/config/overrides.h"
 #include "controlplane/publish.h"
+#include "proto/auth/signer.h"
 #include "shm/snapshot.h"
 #include "tests/unit/controlplane/config/loading.h"
 
@@ -115,18 +116,18 @@ static void check_providers(const struct snap *sn)
     assert_text(sn, p->base_path, "/base");
     assert_int_equal(p->port, 8443);
     assert_int_equal(p->dialect, SNAP_ANTHROPIC);
-    assert_int_equal(p->auth, SNAP_AUTH_X_API_KEY);
+    assert_int_equal(p->auth, SIGNER_X_API_KEY);
     assert_true(p->tls && !p->allow_private);
     assert_true(str_is(snap_secret(sn, p), "sk-canary-0123456789"));
     p = provider(sn, "openai");
     assert_text(sn, p->host_header, "api.openai.com");
     assert_text(sn, p->base_path, "/v1");
-    assert_int_equal(p->auth, SNAP_AUTH_BEARER);
+    assert_int_equal(p->auth, SIGNER_BEARER);
     p = provider(sn, "local");
     assert_text(sn, p->host, "::1");
     assert_text(sn, p->host_header, "[::1]:9100");
     assert_true(!p->tls && p->allow_private); /* the file itself names a loopback address */
-    assert_int_equal(p->auth, SNAP_AUTH_NONE);
+    assert_int_equal(p->auth, SIGNER_NONE);
     assert_int_equal(p->secret, ID_NONE);
 }
 

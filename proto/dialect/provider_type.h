@@ -1,0 +1,42 @@
+/* provider_type.h — the kinds of providers: what each speaks, where it answers, how a key is shown to it
+ * Owns:     one table, provider_types.tbl.h. A further provider that speaks a known dialect is one row there and nothing else.
+ * Process:  any; pure.
+ * Memory:   static.
+ * Fails:    a number out of range reads as the first row.
+ * Not here: one configured provider (controlplane/config, struct snap_provider), dialects (dialect.h), signing (proto/auth). */
+#pragma once
+
+#include "proto/auth/signer.h"
+#include "proto/dialect/dialect.h"
+
+enum provider_type_id {
+#define PROVIDER_TYPE(id, ...) PROVIDER_##id,
+#define PROVIDER_TYPE_LATER(name)
+#include "proto/dialect/provider_types.tbl.h"
+#undef PROVIDER_TYPE
+#undef PROVIDER_TYPE_LATER
+    PROVIDER_TYPES
+};
+
+extern const char provider_type_words[]; /* "openai anthropic gemini | vertex fake": choices of an ENUM key */
+
+struct provider_type {
+    const char *name;
+    enum dialect_id dialect; /* what it is asked in, unless it speaks the client's own */
+    uint32_t also;           /* further dialects it speaks: bits of PROVIDER_SPEAKS() */
+    const char *base_url;    /* "": must be configured */
+    const char *variable;    /* of the environment, with its key; "": none */
+    const char *
+        aliases; /* its vendor's own names for models, as globs: routes of a configuration without a file; NULL: none */
+    enum signer_kind signer; /* how a key is shown */
+    const char *models_path; /* GET, behind base_url: answers cheaply whether the key is good; NULL: there is none */
+    const char *client_variable; /* where its vendor's SDKs look for another address; NULL: nowhere … */
+    const char *client_base;     /* … and what they want behind ours */
+};
+#define PROVIDER_SPEAKS(dialect) (UINT32_C(1) << DIALECT_##dialect)
+
+const struct provider_type *provider_type_of(unsigned id);
+/* All dialects of a type: the bits that struct snap_provider has. */
+uint32_t provider_type_dialects(unsigned id);
+/* What a provider of these dialects is asked in: the client's own where it can be, so that nothing is translated. */
+enum dialect_id provider_dialect(enum dialect_id own, uint32_t dialects, enum dialect_id client);

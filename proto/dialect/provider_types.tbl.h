@@ -1,0 +1,25 @@
+/* provider_types.tbl.h — what a provider can be: one row for each word behind `type:` in weir.yaml
+ *
+ * PROVIDER_TYPE(ID, name, dialect, base_url, variable, …)
+ *   name      the word
+ *   dialect   what it is asked in, unless it speaks the client's own
+ *   base_url  the vendor's; "" where there is none, and weir.yaml must say it
+ *   variable  the environment's name for its key; "" none. It alone makes a provider where there is no weir.yaml
+ *   …         further fields of struct provider_type, by name
+ * PROVIDER_TYPE_LATER(name)  known, refused with "not in this version"
+ *
+ * The order of the rows is that of the provider's words everywhere. */
+
+PROVIDER_TYPE(OPENAI, "openai", OPENAI_CHAT, "https://api.openai.com/v1", "OPENAI_API_KEY", .signer = SIGNER_BEARER,
+              .models_path = "/models", .aliases = "gpt-* chatgpt-* o1* o3* o4* codex-*",
+              .client_variable = "OPENAI_BASE_URL", .client_base = "/v1")
+PROVIDER_TYPE(ANTHROPIC, "anthropic", ANTHROPIC, "https://api.anthropic.com", "ANTHROPIC_API_KEY",
+              .signer = SIGNER_X_API_KEY, .models_path = "/v1/models", .aliases = "claude-*",
+              .client_variable = "ANTHROPIC_BASE_URL", .client_base = "")
+PROVIDER_TYPE(GEMINI, "gemini", GEMINI, "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY",
+              .signer = SIGNER_X_GOOG_API_KEY, .models_path = "/models", .aliases = "gemini-*",
+              .client_variable = "GOOGLE_GEMINI_BASE_URL", .client_base = "")
+PROVIDER_TYPE_LATER("vertex")
+PROVIDER_TYPE_LATER("bedrock")
+PROVIDER_TYPE_LATER("azure")
+PROVIDER_TYPE_LATER("fake")

@@ -1,0 +1,61 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proto/dialect/provider_type.h"
+#include "proto/wire/url.h"
+
+#include <string.h>
+
+static void rows_are_whole(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++) {
+        const struct provider_type *t = provider_type_of(i);
+        struct url url;
+        const char *why = "";
+        if (t->base_url[0] != '\0' && !url_parse(str_of(t->base_url), &url, &why))
+            fail_msg("%s: base_url: %s", t->name, why);
+        assert_true(t->signer < SIGNER_COUNT);
+        assert_non_null(dialect_of(t->dialect));
+        assert_int_equal(provider_type_dialects(i) >> DIALECT_COUNT, 0);
+        if (t->client_variable != NULL) assert_non_null(t->client_base);
+        for (unsigned j = 0; j < i; j++) {
+            const struct provider_type *other = provider_type_of(j);
+            assert_string_not_equal(t->name, other->name);
+            if (t->variable[0] != '\0') assert_string_not_equal(t->variable, other->variable);
+        }
+    }
+    assert_ptr_equal(provider_type_of(PROVIDER_TYPES), provider_type_of(0));
+}
+
+static void words_stand_in_the_order_of_rows(void **state)
+{
+    (void)state;
+    struct str rest = str_of(provider_type_words);
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++) assert_true(str_is(str_split(&rest, ' '), provider_type_of(i)->name));
+    assert_true(str_is(str_split(&rest, ' '), "|"));
+}
+
+static void the_clients_own_dialect_goes_first(void **state)
+{
+    (void)state;
+    uint32_t both = PROVIDER_SPEAKS(OPENAI_CHAT) | PROVIDER_SPEAKS(RESPONSES);
+    assert_int_equal(provider_dialect(DIALECT_OPENAI_CHAT, both, DIALECT_RESPONSES), DIALECT_RESPONSES);
+    assert_int_equal(provider_dialect(DIALECT_OPENAI_CHAT, both, DIALECT_OPENAI_CHAT), DIALECT_OPENAI_CHAT);
+    assert_int_equal(provider_dialect(DIALECT_OPENAI_CHAT, both, DIALECT_GEMINI), DIALECT_OPENAI_CHAT);
+    assert_int_equal(provider_dialect(DIALECT_ANTHROPIC, 0, DIALECT_GEMINI), DIALECT_ANTHROPIC);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_whole),
+        cmocka_unit_test(words_stand_in_the_order_of_rows),
+        cmocka_unit_test(the_clients_own_dialect_goes_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
