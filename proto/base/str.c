@@ -26,6 +26,13 @@ struct str str_trim(struct str s)
     return s;
 }
 
+bool str_is_blank(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!is_blank(s.p[i]) && s.p[i] != '\r' && s.p[i] != '\n') return false;
+    return true;
+}
+
 static unsigned char lower(char c)
 {
     unsigned char u = (unsigned char)c;

@@ -24,6 +24,7 @@ struct str {
 struct str str_of(const char *cstr);                        /* NULL gives the empty view */
 struct str str_slice(struct str s, size_t from, size_t to); /* clamped to s */
 struct str str_trim(struct str s);                          /* blanks and tabs at both ends: HTTP's OWS */
+bool str_is_blank(struct str s);                            /* nothing but JSON's white space; also empty */
 
 bool str_ieq(struct str a, struct str b); /* ASCII letters only */
 /* Inline: nearly all comparisons are with a literal, whose length the compiler knows, and most are decided by it. */

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "proto/dialect/chat.h"
+#include "proto/dialect/serial.h"
 
 #include <yyjson.h>
 
@@ -41,8 +42,7 @@ enum weir_err anthropic_read_event(void *st, struct str name, struct str data, s
                                    void (*emit)(void *to, const struct delta *d), void *to);
 struct anthropic_writer {
     struct stream_writer base;
-    struct anthropic_block *first; /* the live block; those behind it wait */
-    unsigned blocks;               /* closed so far: the live one's index */
+    struct serial blocks;
     bool has_refusal;
     enum finish finish;
     struct str stop_sequence;

@@ -3,134 +3,18 @@
 #include "proto/dialect/anthropic.h"
 
 #include "proto/dialect/anthropic_turns.h"
+#include "proto/dialect/claude_plan.h"
 #include "proto/dialect/schema.h"
 #include "proto/dialect/turns.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-/* max_tokens is required. What was not said is the model's own limit where it is known, else what every model takes. */
-enum { MAX_TOKENS_DEFAULT = 4096, BUDGET_LEAST = 1024 };
 
 static void key(struct anthropic_writing *w, const char *name)
 {
     buf_addf(w->out, ",\"%s\":", name);
 }
 
-/* ---- Thinking ---- */
-
-struct plan {
-    int64_t max_tokens;
-    int64_t budget;       /* above 0: thinking enabled with it */
-    enum effort effort;   /* output_config.effort; EFFORT_UNSET: not sent */
-    const char *thinking; /* type of `thinking` without a budget; NULL: not sent */
-    bool on;              /* thinking is asked for here */
-};
-
-static int64_t percent_of(enum effort e)
-{
-    switch (e) {
-    case EFFORT_MINIMAL: return 10;
-    case EFFORT_LOW: return 20;
-    case EFFORT_MEDIUM: return 50;
-    case EFFORT_HIGH: return 80;
-    default: return 95;
-    }
-}
-
-static enum effort effort_of_budget(int64_t budget)
-{
-    return budget <= 2048 ? EFFORT_LOW : budget <= 12288 ? EFFORT_MEDIUM : EFFORT_HIGH;
-}
-
-static void plan_off(const struct anthropic_writing *w, struct plan *p)
-{
-    switch (w->traits.off) {
-    case CLAUDE_OFF_BY_DEFAULT: break;
-    case CLAUDE_OFF_DISABLED: p->thinking = "disabled"; break;
-    case CLAUDE_OFF_BETWEEN_TOOLS: p->thinking = "between_tools"; break;
-    case CLAUDE_OFF_NEVER: p->effort = EFFORT_LOW; break;
-    }
-}
-
-static void plan_adaptive(const struct anthropic_writing *w, enum effort e, struct plan *p)
-{
-    p->thinking = "adaptive";
-    p->on = true;
-    p->effort = e == EFFORT_MINIMAL ? EFFORT_LOW : e == EFFORT_XHIGH && !w->traits.xhigh ? EFFORT_HIGH : e;
-}
-
-/* The budget is part of max_tokens and must leave room for an answer. max_tokens is not raised for it: that limit is the client's,
- * and money was reserved by it. Where it is too small for any thinking, there is none. */
-static void plan_budget(struct anthropic_writing *w, int64_t budget, struct plan *p)
-{
-    int64_t most = p->max_tokens * 95 / 100;
-    if (budget > most) budget = most;
-    if (budget < BUDGET_LEAST && most > BUDGET_LEAST) budget = BUDGET_LEAST;
-    if (budget < BUDGET_LEAST) {
-        loss_addz(w->loss, "reasoning_effort");
-        return;
-    }
-    p->on = true;
-    p->budget = budget;
-}
-
-/* With a budget, a turn of tool calls must begin with the thinking that led to them. Where the client could not bring it back,
- * the rest of the turn goes on without thinking. */
-static bool lacks_thinking(const struct turns *turns)
-{
-    const struct message *calls = NULL;
-    for (const struct message *m = turns->first; m != NULL && m != turns->last; m = m->next) calls = m;
-    if (calls == NULL || calls->role != ROLE_ASSISTANT || turns->last->parts.first->kind != PART_TOOL_RESULT)
-        return false;
-    for (const struct part *p = calls->parts.first; p != NULL; p = p->next)
-        if ((p->kind == PART_REASONING || p->kind == PART_REDACTED) && !p->foreign && p->signature.n > 0) return false;
-    return true;
-}
-
-static struct plan make_plan(struct anthropic_writing *w, const struct turns *turns)
-{
-    const struct chat *c = w->chat;
-    int64_t known = w->hints->max_output > 0 ? w->hints->max_output : MAX_TOKENS_DEFAULT;
-    struct plan p = {.max_tokens = c->max_output > 0 ? c->max_output : known};
-    enum effort e = c->thinking == THINKING_OFF ? EFFORT_NONE : c->effort;
-    if (w->hints->max_output > 0 && p.max_tokens > w->hints->max_output) p.max_tokens = w->hints->max_output;
-    bool forced = c->tools != NULL && (c->tool_choice == TOOLS_REQUIRED || c->tool_choice == TOOLS_ONE);
-    bool unfit = (forced && !w->traits.forced_tools_thinking) || (!w->traits.adaptive && lacks_thinking(turns));
-    if (unfit && e != EFFORT_NONE && (e != EFFORT_UNSET || c->thinking != THINKING_UNSET)) {
-        loss_addz(w->loss, "reasoning_effort"); /* the model would refuse the call otherwise */
-        e = EFFORT_NONE;
-    }
-    if (e == EFFORT_NONE)
-        plan_off(w, &p);
-    else if (w->traits.adaptive && c->thinking == THINKING_BUDGET && e == EFFORT_UNSET)
-        plan_adaptive(w, effort_of_budget(c->thinking_budget), &p);
-    else if (w->traits.adaptive && (e != EFFORT_UNSET || c->thinking == THINKING_ADAPTIVE))
-        plan_adaptive(w, e, &p);
-    else if (c->thinking == THINKING_BUDGET)
-        plan_budget(w, c->thinking_budget, &p);
-    else if (e != EFFORT_UNSET)
-        plan_budget(w, p.max_tokens * percent_of(e) / 100, &p);
-    return p;
-}
-
-static void write_thinking(struct anthropic_writing *w, const struct plan *p)
-{
-    if (p->budget > 0) {
-        key(w, "thinking");
-        buf_add(w->out, STR("{\"type\":\"enabled\",\"budget_tokens\":"));
-        buf_add_i64(w->out, p->budget);
-        buf_addc(w->out, '}');
-    } else if (p->thinking != NULL) {
-        key(w, "thinking");
-        buf_addf(w->out, "{\"type\":\"%s\"%s}", p->thinking,
-                 p->on && w->traits.omits_thinking ? ",\"display\":\"summarized\"" : "");
-    }
-}
-
 /* ---- Format ---- */
 
-static enum weir_err write_output_config(struct anthropic_writing *w, const struct plan *p)
+static enum weir_err write_output_config(struct anthropic_writing *w, const struct claude_plan *p)
 {
     const struct chat *c = w->chat;
     bool schema = c->format == FORMAT_JSON_SCHEMA;
@@ -223,25 +107,15 @@ static enum weir_err write_tools(struct anthropic_writing *w)
 
 /* ---- The rest ---- */
 
-static void write_temperature(struct anthropic_writing *w)
-{
-    char text[32];
-    struct str t = w->chat->temperature;
-    memcpy(text, t.p, t.n < sizeof text ? t.n : 0);
-    text[t.n < sizeof text ? t.n : 0] = '\0';
-    key(w, "temperature");
-    if (t.n >= sizeof text || strtod(text, NULL) > 1.0)
-        buf_addc(w->out, '1'); /* its scale ends at 1; halving would change what 1 means */
-    else
-        buf_add(w->out, t);
-}
-
-static void write_sampling(struct anthropic_writing *w, const struct plan *p)
+static void write_sampling(struct anthropic_writing *w, const struct claude_plan *p)
 {
     const struct chat *c = w->chat;
     bool takes = w->traits.sampling && !p->on;
     bool top_p = takes && c->top_p.n > 0 && (w->traits.both_samplings || c->temperature.n == 0);
-    if (takes && c->temperature.n > 0) write_temperature(w);
+    if (takes && c->temperature.n > 0) {
+        key(w, "temperature");
+        chat_write_temperature(c, w->out);
+    }
     if (top_p) {
         key(w, "top_p");
         buf_add(w->out, c->top_p);
@@ -255,18 +129,11 @@ static void write_sampling(struct anthropic_writing *w, const struct plan *p)
     if (!takes && c->top_k.n > 0) loss_addz(w->loss, "top_k");
 }
 
-static bool is_blank(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] != ' ' && s.p[i] != '\n' && s.p[i] != '\t' && s.p[i] != '\r') return false;
-    return true;
-}
-
 static void write_stop(struct anthropic_writing *w)
 {
     bool first = true;
     for (const struct name *s = w->chat->stop.first; s != NULL; s = s->next) {
-        if (is_blank(s->text)) { /* refused there */
+        if (str_is_blank(s->text)) { /* refused there */
             loss_addz(w->loss, "stop");
             continue;
         }
@@ -311,7 +178,7 @@ enum weir_err anthropic_write_request(struct chat *chat, struct str model, const
     if (e == WEIR_OK) e = turns_build(chat, w.traits.mid_system, a, &turns, ret_why);
     if (e != WEIR_OK) return e;
     chat_lose_hints(chat, loss);
-    struct plan plan = make_plan(&w, &turns);
+    struct claude_plan plan = claude_plan_make(chat, &w.traits, hints->max_output, &turns, loss);
     chat->max_output = plan.max_tokens;
     buf_add(out, STR("{\"model\":"));
     buf_add_json_str(out, model);
@@ -322,7 +189,10 @@ enum weir_err anthropic_write_request(struct chat *chat, struct str model, const
     e = anthropic_write_turns(&w, &turns);
     if (e == WEIR_OK) e = write_tools(&w);
     if (e == WEIR_OK) e = write_output_config(&w, &plan);
-    write_thinking(&w, &plan);
+    if (claude_plan_has_thinking(&plan)) {
+        key(&w, "thinking");
+        claude_plan_write_thinking(&plan, &w.traits, out);
+    }
     write_sampling(&w, &plan);
     write_stop(&w);
     write_user_and_tier(&w);

@@ -1,5 +1,6 @@
 #include "proto/dialect/chat.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *finish_word(enum finish f)
@@ -117,6 +118,43 @@ struct str chat_tool_name(const struct chat *chat, struct str name)
     for (const struct name *r = chat == NULL ? NULL : chat->renamed.first; r != NULL; r = r->next)
         if (str_eq(r->text, name)) return r->value;
     return name;
+}
+
+/* FNV-1a: two long names that begin alike must not become one. */
+static uint32_t hash(struct str s)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < s.n; i++) h = (h ^ (unsigned char)s.p[i]) * 16777619u;
+    return h;
+}
+
+static bool is_word_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+struct str chat_fit_tool_name(struct str name, struct arena *a)
+{
+    enum { MOST = 64 };
+    bool fits = name.n <= MOST && name.n > 0;
+    for (size_t i = 0; i < name.n && fits; i++) fits = is_word_char(name.p[i]);
+    if (fits) return name;
+    char sent[MOST];
+    size_t n = name.n < MOST - 9 ? name.n : MOST - 9; /* room for "_" and eight digits */
+    for (size_t i = 0; i < n; i++) sent[i] = is_word_char(name.p[i]) ? name.p[i] : '_';
+    return arena_printf(a, "%.*s_%08x", (int)n, sent, hash(name));
+}
+
+void chat_write_temperature(const struct chat *chat, struct buf *out)
+{
+    char text[32];
+    struct str t = chat->temperature;
+    memcpy(text, t.p, t.n < sizeof text ? t.n : 0);
+    text[t.n < sizeof text ? t.n : 0] = '\0';
+    if (t.n >= sizeof text || strtod(text, NULL) > 1.0)
+        buf_addc(out, '1');
+    else
+        buf_add(out, t);
 }
 
 enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, struct arena *a, struct str *ret_why)

@@ -252,6 +252,11 @@ void chat_hint(struct chat *chat, struct arena *a, struct str name);
 /* The client's name of a tool that a writer had to rename. */
 struct str chat_tool_name(const struct chat *chat, struct str name);
 
+/* For APIs whose scale ends at 1; halving would change what 1 means. */
+void chat_write_temperature(const struct chat *chat, struct buf *out);
+/* A tool's name in 1 to 64 of [A-Za-z0-9_-], as most APIs want it; two names that were told apart still are. */
+struct str chat_fit_tool_name(struct str name, struct arena *a);
+
 /* The first demand is what the refusal names: fills the text and returns WEIR_UNSUPPORTED; WEIR_OK without demands. */
 enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, struct arena *a, struct str *ret_why);
 void chat_lose_hints(const struct chat *chat, struct loss *loss);

@@ -6,8 +6,6 @@
 #include "proto/dialect/tree.h"
 #include "proto/dialect/upstream_error.h"
 
-#include <string.h>
-
 struct sink {
     struct openai_chat_reader *r;
     struct arena *arena;
@@ -109,13 +107,6 @@ static struct openai_chat_call *open_call(struct sink *s, int64_t wire_index, st
     return c;
 }
 
-static bool is_blank(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (strchr(" \t\r\n", s.p[i]) == NULL) return false;
-    return true;
-}
-
 static enum weir_err read_call(struct sink *s, yyjson_val *v)
 {
     yyjson_val *function = tree_get(v, "function"), *arguments;
@@ -125,7 +116,7 @@ static enum weir_err read_call(struct sink *s, yyjson_val *v)
     if (c == NULL && (c = open_call(s, wire_index, id, name)) == NULL) return WEIR_UP_PROTOCOL;
     arguments = tree_get(function, "arguments");
     text = yyjson_is_obj(arguments) ? tree_text(arguments, s->arena) : tree_str(arguments); /* Ollama sends an object */
-    if (text.n == 0 || (!c->open && is_blank(text))) return WEIR_OK;
+    if (text.n == 0 || (!c->open && str_is_blank(text))) return WEIR_OK;
     if (!c->open) return WEIR_UP_PROTOCOL; /* arguments after they were whole: cannot be put in order any more */
     watch_arguments(c, text);
     emit(s, &(struct delta){.kind = DELTA_ARGUMENTS, .part = PART_TOOL_CALL, .index = c->part, .text = text});

@@ -105,12 +105,18 @@ static bool is_anthropic_detail(yyjson_val *detail)
     return str_is(tree_get_str(detail, "format"), "anthropic-claude-v1") || str_is(tree_get_str(detail, "id"), MARK);
 }
 
+static void sign(struct part *p, struct str signature)
+{
+    p->signature = signature;
+    p->foreign = str_starts(signature, STR(MARK)); /* of another maker than Anthropic, behind its mark */
+}
+
 static void read_detail(struct openai_reading *r, struct parts *list, yyjson_val *detail)
 {
     struct str type = tree_get_str(detail, "type"), signature = tree_get_str(detail, "signature");
     if (!is_anthropic_detail(detail)) return;
     if (str_is(type, "reasoning.text") && signature.n > 0)
-        add_text(r, list, PART_REASONING, tree_get_str(detail, "text"))->signature = signature;
+        sign(add_text(r, list, PART_REASONING, tree_get_str(detail, "text")), signature);
     else if (str_is(type, "reasoning.encrypted"))
         add_text(r, list, PART_REDACTED, STR_NULL)->signature = tree_get_str(detail, "data");
 }
@@ -119,7 +125,7 @@ static void read_thinking_block(struct openai_reading *r, struct parts *list, yy
 {
     struct str type = tree_get_str(block, "type"), signature = tree_get_str(block, "signature");
     if (str_is(type, "thinking") && signature.n > 0)
-        add_text(r, list, PART_REASONING, tree_get_str(block, "thinking"))->signature = signature;
+        sign(add_text(r, list, PART_REASONING, tree_get_str(block, "thinking")), signature);
     else if (str_is(type, "redacted_thinking"))
         add_text(r, list, PART_REDACTED, STR_NULL)->signature = tree_get_str(block, "data");
 }

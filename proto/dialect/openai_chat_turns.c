@@ -209,7 +209,7 @@ static unsigned write_calls(struct openai_writing *w, const struct message *m)
         buf_add(w->out, STR("{\"id\":"));
         buf_add_json_str(w->out, p->id);
         buf_add(w->out, STR(",\"type\":\"function\",\"function\":{\"name\":"));
-        buf_add_json_str(w->out, openai_tool_name(w, p->name));
+        buf_add_json_str(w->out, chat_fit_tool_name(p->name, w->arena));
         buf_add(w->out, STR(",\"arguments\":"));
         buf_add_json_str(w->out, p->arguments.n > 0 ? p->arguments : STR("{}"));
         buf_add(w->out, STR("}}"));

@@ -22,5 +22,3 @@ struct openai_writing {
 };
 
 enum weir_err openai_write_turns(struct openai_writing *w, const struct turns *turns);
-/* What the provider is told instead of a tool's name that it would not take; the same name is always told the same. */
-struct str openai_tool_name(struct openai_writing *w, struct str name);

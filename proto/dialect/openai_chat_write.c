@@ -6,33 +6,7 @@
 #include "proto/dialect/openai_chat_turns.h"
 #include "proto/dialect/turns.h"
 
-enum { NAME_MOST = 64, STOPS_MOST = 4 };
-
-/* ---- Tool names ---- */
-
-/* FNV-1a: two long names that begin alike must not become one. */
-static uint32_t hash(struct str s)
-{
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < s.n; i++) h = (h ^ (unsigned char)s.p[i]) * 16777619u;
-    return h;
-}
-
-static bool is_word_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-struct str openai_tool_name(struct openai_writing *w, struct str name)
-{
-    bool fits = name.n <= NAME_MOST && name.n > 0;
-    for (size_t i = 0; i < name.n && fits; i++) fits = is_word_char(name.p[i]);
-    if (fits) return name;
-    char sent[NAME_MOST];
-    size_t n = name.n < NAME_MOST - 9 ? name.n : NAME_MOST - 9; /* room for "_" and eight digits */
-    for (size_t i = 0; i < n; i++) sent[i] = is_word_char(name.p[i]) ? name.p[i] : '_';
-    return arena_printf(w->arena, "%.*s_%08x", (int)n, sent, hash(name));
-}
+enum { STOPS_MOST = 4 };
 
 /* ---- Members ---- */
 
@@ -90,7 +64,7 @@ static enum weir_err write_stop(struct openai_writing *w)
 
 static void write_tool(struct openai_writing *w, const struct tool *t)
 {
-    struct str sent = openai_tool_name(w, t->name);
+    struct str sent = chat_fit_tool_name(t->name, w->arena);
     if (!str_eq(sent, t->name)) name_add(&w->chat->renamed, w->arena, sent)->value = t->name;
     buf_add(w->out, STR("{\"type\":\"function\",\"function\":{\"name\":"));
     buf_add_json_str(w->out, sent);
@@ -114,7 +88,7 @@ static void write_choice(struct openai_writing *w)
     case TOOLS_REQUIRED: number(w, "tool_choice", STR("\"required\"")); return;
     case TOOLS_ONE:
         number(w, "tool_choice", STR("{\"type\":\"function\",\"function\":{\"name\":"));
-        buf_add_json_str(w->out, openai_tool_name(w, c->tool_choice_name));
+        buf_add_json_str(w->out, chat_fit_tool_name(c->tool_choice_name, w->arena));
         buf_add(w->out, STR("}}"));
     }
 }

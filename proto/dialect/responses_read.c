@@ -189,7 +189,7 @@ static void read_reasoning(struct reading *r, yyjson_val *v, unsigned index)
     struct part *p = part_add(add_message(r, ROLE_ASSISTANT, index), r->arena, hidden ? PART_REDACTED : PART_REASONING);
     p->text = hidden ? STR_NULL : text;
     if (ours || hidden) p->signature = str_slice(secret, ours ? is_signed.n : redacted.n, secret.n);
-    p->foreign = !ours && !hidden;
+    p->foreign = (!ours && !hidden) || str_starts(p->signature, STR(MARK));
 }
 
 static enum weir_err read_item(struct reading *r, yyjson_val *v, unsigned index)
