@@ -231,11 +231,14 @@ def part_recordings(options, env, result):
     run_custom(result, "recordings", env)
 
 
+FUZZ_SEEDS = "build/fuzz/seeds"  # of the dialect targets, made from the golden cases
+
+
 def fuzz_one(target, seconds, env):
     name = os.path.basename(target)[len("fuzz_"):]
     work = os.path.join(ROOT, "build/fuzz/corpus", name)
     os.makedirs(work, exist_ok=True)
-    corpora = [work] + [d for d in [f"tests/fuzz/corpus/{name}"] if os.path.isdir(d)]
+    corpora = [work] + [d for d in [f"tests/fuzz/corpus/{name}", f"{FUZZ_SEEDS}/{name}"] if os.path.isdir(d)]
     command = [target, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
     command.append(f"-artifact_prefix={LOGS}/{name}-")
     code, output = run(command + corpora, "fuzz-" + name, seconds + 120, env)
@@ -248,6 +251,7 @@ def part_fuzz(options, env, result):
     if code != 0:
         result.fail("build fuzz", errors(output))
         return
+    run(["tests/fuzz/seeds.py", FUZZ_SEEDS], "fuzz-seeds", 60, env)
     env = dict(env, ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
     targets = sorted(t for t in glob.glob("build/fuzz/tests/fuzz_*") if os.path.isfile(t) and os.access(t, os.X_OK))
     sources = glob.glob("tests/fuzz/fuzz_*.c")
