@@ -226,6 +226,8 @@ static const struct config_provider *config_of(const struct core *c, const struc
 static const char *provider_state(const struct core *c, const struct snap_provider *p)
 {
     const struct probe_verdict *v = prober_verdict(c->prober, p->id);
+    struct credential_status s;
+    if (credential_keep_status(c, p->id, &s) && s.state == CREDENTIAL_NONE) return "auth_error";
     switch (v->health) {
     case TICK_UP: return "up";
     case TICK_DOWN: return "down";
@@ -246,13 +248,68 @@ static void pack_provider_counts(const struct core *c, msgpack_packer *p, const 
     admin_pack_kv_i64(p, "failed", (int64_t)failed);
 }
 
+static uint64_t rest_ms(const struct core *c, const struct snap_provider *p, unsigned i)
+{
+    uint64_t until = load64(&c->live->secret[p->id][i].bench_until_mono_ms), now = clock_mono_ms();
+    return until > now ? until - now : 0;
+}
+
+/* One word for people: "…c3d4", "3 keys, 1 rests", "via web identity, 52 min". */
+static void add_key(const struct core *c, const struct snap_provider *p, const struct config_provider *f,
+                    struct buf *out)
+{
+    struct credential_status s;
+    unsigned resting = 0;
+    for (unsigned i = 0; i < p->secrets; i++) resting += rest_ms(c, p, i) > 0;
+    if (p->token && credential_keep_status(c, p->id, &s)) {
+        buf_addz(out, s.via[0] != '\0' ? s.via : credential_state_word(s.state));
+        uint64_t now = clock_mono_ms();
+        if (s.expires_mono_ms != UINT64_MAX && s.expires_mono_ms > now)
+            buf_addf(out, ", %llu min", (unsigned long long)((s.expires_mono_ms - now) / 60000));
+    } else if (p->secrets > 1) {
+        buf_addf(out, "%u keys", p->secrets);
+        if (resting > 0) buf_addf(out, ", %u rest%s", resting, resting == 1 ? "s" : "");
+    } else if (f != NULL) {
+        banner_key_hint(f->api_keys.n > 0 ? f->api_keys.at[0].key : f->api_key, out);
+    }
+}
+
+static struct str why_of(const struct core *c, const struct snap_provider *p, const struct probe_verdict *v)
+{
+    struct credential_status s;
+    if (credential_keep_status(c, p->id, &s) && (s.state == CREDENTIAL_NONE || s.state == CREDENTIAL_FAILING))
+        return str_of(s.why);
+    return v->err == WEIR_OK ? STR_NULL : str_of(v->why);
+}
+
+/* Each of several keys. */
+static void pack_keys(const struct core *c, msgpack_packer *p, const struct snap_provider *provider,
+                      const struct config_provider *f)
+{
+    bool several = f != NULL && provider->secrets > 1 && f->api_keys.n == provider->secrets;
+    admin_pack_str(p, STR("keys"));
+    msgpack_pack_array(p, several ? provider->secrets : 0);
+    for (unsigned i = 0; several && i < provider->secrets; i++) {
+        struct live_secret *cell = &c->live->secret[provider->id][i];
+        enum weir_err last = (enum weir_err)atomic_load_explicit(&cell->last_error, memory_order_relaxed);
+        struct buf hint = {0};
+        banner_key_hint(f->api_keys.at[i].key, &hint);
+        msgpack_pack_map(p, 5);
+        pack_buf(p, "key", &hint);
+        admin_pack_kv_i64(p, "rests_ms", (int64_t)rest_ms(c, provider, i));
+        admin_pack_kv_i64(p, "served", (int64_t)load64(&cell->served));
+        admin_pack_kv_i64(p, "failed", (int64_t)load64(&cell->failed));
+        admin_pack_kv_str(p, "last_error", last == WEIR_OK ? STR_NULL : str_of(err_word(last)));
+    }
+}
+
 static void pack_provider(const struct core *c, msgpack_packer *p, const struct snap_provider *provider)
 {
     const struct probe_verdict *v = prober_verdict(c->prober, provider->id);
     const struct config_provider *f = config_of(c, provider);
     struct buf key = {0};
-    if (f != NULL) banner_key_hint(f->api_key, &key);
-    msgpack_pack_map(p, 9);
+    add_key(c, provider, f, &key);
+    msgpack_pack_map(p, 10);
     admin_pack_kv_str(p, "provider", snap_text(c->snap, provider->name));
     admin_pack_kv_str(p, "type", f == NULL ? STR_NULL : str_of(provider_type_of(provider->type)->name));
     admin_pack_kv_str(p, "endpoint", f == NULL ? STR_NULL : f->base_url);
@@ -262,7 +319,8 @@ static void pack_provider(const struct core *c, msgpack_packer *p, const struct 
         admin_pack_kv_i64(p, "connect_ms", v->connect_ms);
     else
         admin_pack_kv_nil(p, "connect_ms");
-    admin_pack_kv_str(p, "why", v->err == WEIR_OK ? STR_NULL : str_of(v->why));
+    admin_pack_kv_str(p, "why", why_of(c, provider, v));
+    pack_keys(c, p, provider, f);
     pack_provider_counts(c, p, provider);
 }
 

@@ -43,7 +43,11 @@ static void add_provider(const struct config_provider *p, struct buf *out)
     struct buf key = {0};
     banner_key_hint(p->api_key, &key);
     buf_addf(out, "  ├ %-11.*s %s", STR_FMT(p->at.name), provider_type_of((unsigned)p->type)->name);
-    if (p->api_key.n == 0)
+    if (p->fetches_token)
+        buf_addz(out, ", key fetched");
+    else if (p->api_keys.n > 0)
+        buf_addf(out, ", %zu keys", p->api_keys.n);
+    else if (p->api_key.n == 0)
         buf_addz(out, ", no key");
     else
         buf_addf(out, ", key %.*s", STR_FMT(buf_view(&key)));

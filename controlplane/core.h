@@ -10,6 +10,7 @@
 #include "controlplane/config/overrides.h"
 #include "controlplane/config/plan.h"
 #include "controlplane/config/watch.h"
+#include "controlplane/credential_keep.h"
 #include "controlplane/drain.h"
 #include "controlplane/http_server.h"
 #include "controlplane/prober.h"
@@ -65,6 +66,8 @@ struct core {
     struct resolver *resolver;
     struct prober *prober;
     uint8_t health_seen[SHM_PROVIDERS]; /* enum tick_health, as last logged */
+    struct credentials *credentials;
+    uint8_t credential_seen[SHM_PROVIDERS]; /* enum credential_state, as last heard */
 
     /* ledger */
     struct store *store;

@@ -51,7 +51,8 @@ enum credential_source {
     X(client_secret)     /* Azure */                                                                         \
     X(token_url)         /* AWS STS, Google's token endpoint, Entra's authority */                           \
     X(metadata_url)      /* scheme and authority of the metadata service of any of them */                   \
-    X(container_url)     /* AWS: what a relative container URI is relative to */
+    X(container_url)     /* AWS: what a relative container URI is relative to */                             \
+    X(origin)            /* where it will be shown: for another place it is fetched anew */
 
 struct credential_conf {
     uint16_t provider_id;

@@ -34,7 +34,8 @@ enum {
     HEARTBEAT_MS = 250, /* the supervisor's limit is 5 s */
     PREDECESSOR_MS =
         600, /* a control plane whose supervisor was just killed goes with it, but not within the same instant */
-    FIRST_LOOKUPS_MS = 800, /* how long a start waits for DNS before it goes on without */
+    FIRST_LOOKUPS_MS = 800,
+    FIRST_AGAIN_MS = 3000, /* how long a start waits for DNS before it goes on without */
 };
 
 struct options {
@@ -179,6 +180,7 @@ static void on_heartbeat(uv_timer_t *timer)
     atomic_store_explicit(&c->live->controlplane.heartbeat_mono_ms, now_ms, memory_order_relaxed);
     resolver_tick(c->resolver, c->live, c->snap, now_ms, clock_wall_ns() / 1000000u);
     prober_tick(c->prober, now_ms);
+    credential_keep_tick(c);
     reload_flush(c);
     announce(c);
 }
@@ -316,11 +318,12 @@ static bool open_store(struct core *c, struct buf *refusal)
     return true;
 }
 
-/* Names are looked up before the first call can come; a slow resolver delays the start by less than a second. */
+/* Names are looked up and credentials fetched before the first call can come; a slow resolver delays the start by less than a second.
+ * Where workers run already they have what the last control plane gave them: then there is time. */
 static void wait_for_lookups(struct core *c)
 {
-    uint64_t until = clock_mono_ms() + FIRST_LOOKUPS_MS;
-    while (!resolver_is_settled(c->resolver) && clock_mono_ms() < until) {
+    uint64_t until = clock_mono_ms() + (c->quiet_start ? FIRST_AGAIN_MS : FIRST_LOOKUPS_MS);
+    while ((!resolver_is_settled(c->resolver) || !credential_keep_is_settled(c)) && clock_mono_ms() < until) {
         uv_run(c->loop, UV_RUN_NOWAIT);
         usleep(1000);
     }
@@ -387,6 +390,7 @@ static bool init(struct core *c, const struct options *o, struct buf *refusal)
     const char *why = "";
     c->resolver = resolver_new(c->loop, on_addresses, c);
     c->prober = prober_new(c->loop, c->resolver, on_verdict, c);
+    credential_keep_start(c);
     prices_builtin(&c->prices);
     if (!find_config(c, o->config, refusal)) return false;
     reload_read(c, refusal);
@@ -446,6 +450,7 @@ static void fini(struct core *c)
     reqlog_groups_free(&c->groups);
     reqlog_sink_free(&c->sink, 500);
     metrics_free(&c->metrics);
+    credential_keep_stop(c);
     prober_free(&c->prober);
     resolver_free(&c->resolver);
     ticker_stop(c);

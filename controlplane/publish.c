@@ -59,6 +59,34 @@ static void lower_host(struct str host, char *out, size_t room)
     out[n] = '\0';
 }
 
+static void write_keys(struct snap_builder *b, const struct config_provider *p, struct secret_row *secret,
+                       struct snap_provider *row)
+{
+    const struct config_secret only = {.key = p->api_key, .weight = 1};
+    const struct config_secret *keys = p->api_keys.n > 0 ? p->api_keys.at : &only;
+
+    row->secrets = (uint8_t)(p->api_keys.n > 0 ? p->api_keys.n : 1);
+    for (uint8_t i = 0; i < row->secrets; i++) {
+        secret->weight = (uint32_t)keys[i].weight;
+        uint16_t at = snap_add_secret(b, secret, keys[i].key);
+        if (i == 0) row->secret = at;
+    }
+}
+
+/* Vertex: "/v1" PROJECT LOCATION "/publishers", where the file does not have a path of that form itself. */
+static struct snap_str base_path(struct snap_builder *b, const struct config_provider *p)
+{
+    struct buf path = {0};
+
+    if (p->type != PROVIDER_VERTEX || str_contains(p->url.path, STR("/projects/")))
+        return snap_add_text(b, p->url.path);
+    buf_add(&path, p->url.path.n > 0 ? p->url.path : STR("/v1"));
+    buf_addf(&path, "/projects/%.*s/locations/%.*s/publishers", STR_FMT(p->project), STR_FMT(p->location));
+    struct snap_str text = snap_add_text(b, buf_view(&path));
+    buf_fini(&path);
+    return text;
+}
+
 static void write_provider(struct snap_builder *b, const struct config_provider *p, uint16_t id)
 {
     struct secret_row secret = {.origin_port = p->url.port, .origin_tls = p->url.tls};
@@ -73,7 +101,7 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
         snprintf(header + strlen(header), sizeof header - strlen(header), ":%u", p->url.port);
     row.name = snap_add_text(b, p->at.name);
     row.host = snap_add_text(b, str_of(secret.origin_host));
-    row.base_path = snap_add_text(b, p->url.path);
+    row.base_path = base_path(b, p);
     row.host_header = snap_add_text(b, str_of(header));
     row.ca_pem = snap_add_text(b, p->ca_pem);
     row.type = (uint8_t)p->type;
@@ -81,14 +109,27 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
     row.dialects = provider_type_dialects(row.type);
     row.allow_private = p->may_dial_private;
     row.auth = SIGNER_NONE;
-    if (p->api_key.n > 0) {
+    row.region = snap_add_text(b, p->region);
+    row.api_version = snap_add_text(b, p->api_version);
+    if (p->fetches_token) {
+        row.auth = (uint8_t)type->token_signer;
+        row.token = 1;
+    } else if (p->api_key.n > 0 || p->api_keys.n > 0) {
         row.auth = (uint8_t)type->signer;
-        row.secret = snap_add_secret(b, &secret, p->api_key);
+        write_keys(b, p, &secret, &row);
     }
     (void)snap_add_provider(b, &row);
 }
 
 /* ---- targets and prices ---- */
+
+/* The name that the provider knows it by. */
+static struct str deployment_of(const struct config_provider *p, struct str model)
+{
+    for (size_t i = 0; i < p->deployments.n; i++)
+        if (str_eq(p->deployments.at[i].name, model)) return p->deployments.at[i].text;
+    return model;
+}
 
 static void write_targets(struct snap_builder *b, const struct plan *p)
 {
@@ -97,7 +138,7 @@ static void write_targets(struct snap_builder *b, const struct plan *p)
         struct snap_target row = {.id = t->id, .provider = t->provider, .price = ID_NONE};
 
         row.name = snap_add_text(b, t->name);
-        row.model = snap_add_text(b, t->model);
+        row.model = snap_add_text(b, deployment_of(&p->config->providers.at[t->provider], t->model));
         row.context_window = t->context_window;
         row.max_output = t->max_output;
         if (t->has_price) row.price = snap_add_price(b, &(struct snap_price){.name = row.name, .row = t->price});

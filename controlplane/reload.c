@@ -107,6 +107,7 @@ static void take(struct core *c, struct candidate *n)
     c->accepted_wall_ms = clock_wall_ns() / 1000000u;
     resolver_configure(c->resolver, c->snap);
     prober_configure(c->prober, c->snap);
+    credential_keep_configure(c);
     keep(c);
     candidate_free(&old);
 }

@@ -3,6 +3,7 @@
 #include "dataplane/core.h"
 #include "dataplane/generation.h"
 #include "dataplane/request.h"
+#include "dataplane/secret.h"
 #include "proto/base/clock.h"
 #include "shm/live.h"
 
@@ -18,7 +19,11 @@ enum {
 
 static uint64_t bench_ms(const struct request *r, enum weir_err err)
 {
-    uint64_t usual = err == WEIR_UP_QUOTA ? BENCH_QUOTA_MS : err == WEIR_UP_AUTH ? BENCH_AUTH_MS : BENCH_RATE_MS;
+    /* A token that was refused is fetched anew within a second. */
+    uint64_t auth_ms = r->provider->token ? BENCH_RATE_MS : BENCH_AUTH_MS;
+    uint64_t usual = err == WEIR_UP_QUOTA                               ? BENCH_QUOTA_MS
+                     : err == WEIR_UP_AUTH || err == WEIR_UP_PERMISSION ? auth_ms
+                                                                        : BENCH_RATE_MS;
     uint64_t most = err == WEIR_UP_QUOTA ? BENCH_QUOTA_MOST_MS : BENCH_RATE_MOST_MS;
     uint64_t ms = r->said.retry_after_ms >= 0 ? (uint64_t)r->said.retry_after_ms : usual;
     return ms < most ? ms : most;
@@ -47,8 +52,13 @@ void breaker_end(struct request *r, enum weir_err err)
     } else if (r->probing) {
         live_target_probe_left(t);
     }
+    secret_end(r, err, now + bench_ms(r, err));
+    if (secret_is_blamed(err) && secret_has_another(r)) {
+        r->probing = false;
+        return; /* the key rests alone */
+    }
     bool said = row->fault == FAULT_UPSTREAM && r->said.err == err && r->said.retry_after_ms > 0;
     if (row->breaker == BREAKER_BENCH || said)
-        live_target_bench(t, now + bench_ms(r, err), err, clock_wall_ns() / 1000000);
+        live_target_bench(t, secret_back_ms(r, now + bench_ms(r, err)), err, clock_wall_ns() / 1000000);
     r->probing = false;
 }

@@ -84,6 +84,7 @@ void generation_unref(struct generation **gp)
     *gp = NULL;
     if (g == NULL || --g->refs > 0) return;
     for (uint32_t i = 0; i < g->sn->s->providers.n; i++) trust_unref(&g->origins[i].trust);
+    explicit_bzero(g->origins, g->sn->s->providers.n * sizeof *g->origins);
     snap_unref(&g->sn);
     free(g->origins);
     free(g);

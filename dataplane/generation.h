@@ -6,6 +6,7 @@
  * Not here: what is in a snapshot (shm/snapshot), dialling (upstream.c). */
 #pragma once
 
+#include "proto/auth/signer.h"
 #include "proto/base/list.h"
 #include "proto/base/str.h"
 #include "proto/wire/tls.h"
@@ -30,6 +31,7 @@ struct origin {
     struct trust *trust; /* NULL without TLS */
     int family;          /* 4 or 6 where the host is an address, else 0 */
     uint8_t ip[16];
+    struct sign_cache sign; /* holds what can sign: wiped with the generation */
 };
 
 struct generation {

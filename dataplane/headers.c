@@ -3,9 +3,11 @@
 #include "dataplane/generation.h"
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
+#include "dataplane/secret.h"
 #include "proto/auth/signer.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
+#include "proto/dialect/provider_type.h"
 #include "proto/money/price.h"
 
 static bool is_prefixed(struct str name, struct str prefix)
@@ -35,19 +37,29 @@ static void line(struct buf *out, struct str name, struct str value)
     buf_add(out, STR("\r\n"));
 }
 
-static enum weir_err write_credential(struct request *r, struct buf *out)
+static enum weir_err write_credential(struct request *r, struct str path, struct str body, struct buf *out)
 {
     const struct snap_provider *p = r->provider;
-    if (p->auth == SIGNER_NONE || p->secret == ID_NONE) return WEIR_OK;
-    struct str secret = snap_secret(r->gen->sn, p);
-    if (secret.n == 0) return WEIR_UP_AUTH;
-    if (p->auth == SIGNER_BEARER)
-        line(out, STR("authorization: Bearer "), secret);
-    else if (p->auth == SIGNER_X_GOOG_API_KEY)
-        line(out, STR("x-goog-api-key: "), secret);
-    else
-        line(out, STR("x-api-key: "), secret);
-    return WEIR_OK;
+    const struct snap *sn = r->gen->sn;
+    const struct http1_header sent[] = {{STR("host"), snap_text(sn, p->host_header)},
+                                        {STR("content-type"), STR("application/json")}};
+    struct str query = path;
+    struct credential c;
+    if (p->auth == SIGNER_NONE || (p->secret == ID_NONE && !p->token)) return WEIR_OK;
+    if (!secret_read(r, &c)) return WEIR_UP_AUTH;
+    const struct sign_request s = {
+        .method = STR("POST"),
+        .host = sent[0].value,
+        .path = str_split(&query, '?'),
+        .query = query,
+        .header = sent,
+        .n = sizeof sent / sizeof *sent,
+        .body = body,
+        .region = snap_text(sn, p->region),
+        .now_s = clock_wall_ns() / 1000000000u,
+        .cache = &r->gen->origins[p - sn->providers].sign,
+    };
+    return signer_sign((enum signer_kind)p->auth, &s, &c, &r->keep.arena, out);
 }
 
 /* The client's query goes on in its own dialect, without its key. */
@@ -65,29 +77,35 @@ static void write_query(struct str query, bool has_query, struct buf *out)
     }
 }
 
-static void write_target(struct request *r, bool same, struct buf *out)
+/* The path with its query, as it was written. */
+static struct str write_target(struct request *r, bool same, struct buf *out)
 {
-    struct str base = snap_text(r->gen->sn, r->provider->base_path);
+    const struct snap *sn = r->gen->sn;
+    const struct snap_provider *p = r->provider;
+    const struct provider_place place = {snap_text(sn, p->base_path), snap_text(sn, p->api_version), r->model, &r->x};
+    struct str path = provider_path(p->type, &place, &r->keep.arena);
     buf_add(out, STR("POST "));
-    struct str path = exchange_target_path(&r->x, base, &r->keep.arena);
     buf_add(out, path);
-    if (same) write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
+    /* a path of another form, or a signed one, is not for a client to add to */
+    if (same && provider_type_of(p->type)->path == NULL && p->auth != SIGNER_SIGV4)
+        write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
     buf_add(out, STR(" HTTP/1.1\r\n"));
+    return path;
 }
 
-enum weir_err headers_write_request(struct request *r, size_t body_n, struct buf *out)
+enum weir_err headers_write_request(struct request *r, struct str body, struct buf *out)
 {
     const struct http1_head *in = http1_head(&r->keep.in);
-    bool same = r->x.same;
-    write_target(r, same, out);
+    bool same = r->x.same, hosted = provider_type_of(r->provider->type)->claude_version != NULL;
+    struct str path = write_target(r, same, out);
     line(out, STR("host: "), snap_text(r->gen->sn, r->provider->host_header));
-    enum weir_err e = write_credential(r, out);
+    enum weir_err e = write_credential(r, path, body, out);
     if (e != WEIR_OK) return e;
     buf_add(out, STR("content-type: application/json\r\naccept-encoding: identity\r\n"));
     line(out, STR("accept: "),
          str_of(r->call.stream ? framing_content_type(r->x.target->framing) : "application/json"));
-    http1_write_header_u64(out, "content-length", body_n);
-    if (r->x.target->id == DIALECT_ANTHROPIC) {
+    http1_write_header_u64(out, "content-length", body.n);
+    if (r->x.target->id == DIALECT_ANTHROPIC && !hosted) { /* there it is in the body */
         struct str version = same ? http1_get(in, "anthropic-version") : STR_NULL;
         http1_write_header(out, STR("anthropic-version"), version.n > 0 ? version : STR("2023-06-01"));
     }

@@ -22,8 +22,8 @@ bool headers_go_up(struct str name);
 /* From a provider to a client of the same dialect: what its SDK reads. Cookies, framing and hop-by-hop stay here. */
 bool headers_go_down(struct str name);
 
-/* The head of the request that the attempt sends; body_n is the length of its body. UP_AUTH: no credential for this origin. */
-enum weir_err headers_write_request(struct request *r, size_t body_n, struct buf *out);
+/* The head of the request that the attempt sends, signed. UP_AUTH: no credential for this origin that holds now. */
+enum weir_err headers_write_request(struct request *r, struct str body, struct buf *out);
 
 /* Lines of the provider's answer that go on, retry-after cut to HEADERS_RETRY_MOST_S. */
 enum { HEADERS_RETRY_MOST_S = 30 };

@@ -9,6 +9,7 @@
 #include "dataplane/relay.h"
 #include "dataplane/reply.h"
 #include "dataplane/retry.h"
+#include "dataplane/secret.h"
 #include "proto/base/clock.h"
 #include "proto/dialect/provider_type.h"
 #include "shm/live.h"
@@ -123,6 +124,17 @@ static void begin_attempt(struct request *r)
     r->attempt_why = STR_NULL;
 }
 
+/* A Claude that another vendor hosts wants a body of its own. */
+static void give_form_of_host(struct request *r)
+{
+    struct buf *hosted = &r->keep.hosted;
+    buf_clear(hosted);
+    if (!provider_body(r->provider->type, &r->x, buf_view(&r->keep.target), hosted)) return;
+    struct buf plain = r->keep.target;
+    r->keep.target = *hosted;
+    *hosted = plain;
+}
+
 static const struct step *step_encode(struct request *r)
 {
     struct buf *body = &r->keep.target, *head = &r->keep.ask;
@@ -132,12 +144,14 @@ static const struct step *step_encode(struct request *r)
     buf_clear(body);
     buf_clear(head);
     const struct target_hints hints = {.max_output = r->target->max_output, .now_s = r->started_wall_ns / 1000000000};
-    enum dialect_id asked =
-        provider_dialect((enum dialect_id)r->provider->dialect, r->provider->dialects, r->endpoint->dialect);
+    secret_pick(r);
+    enum dialect_id asked = provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model);
     enum weir_err e = exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body),
                                           r->model, &r->keep.arena, body, &why);
     r->has_exchange = true;
-    if (e == WEIR_OK) e = headers_write_request(r, buf_len(body), head);
+    if (e == WEIR_OK) give_form_of_host(r);
+    if (e == WEIR_OK) e = headers_write_request(r, buf_view(body), head);
+    if (e == WEIR_UP_AUTH) why = STR("there is no credential for it at present");
     if (e != WEIR_OK) { /* this target cannot take the call; another may */
         if (r->probing) live_target_probe_left(core_target(r->w, r->target->id));
         bool first = r->tries == 0; /* else a provider has failed: that is the news, not a fallback that does not fit */
@@ -261,6 +275,8 @@ static const struct step *step_retry(struct request *r)
         upstream_release(&r->up); /* an error answered in full says nothing against the connection; nonsense does */
     else
         upstream_close(&r->up);
+    if (v != RETRY_STOP && r->tries < REQUEST_MAX_TRIES && secret_is_blamed(r->attempt_err) && secret_has_another(r))
+        return &STEP_encode; /* it was the key that was refused, not the provider that failed */
     if (v == RETRY_SAME && live_retry_take(core_target(r->w, r->target->id), uv_now(&r->w->loop))) {
         r->phase_at_ms = uv_now(&r->w->loop) + retry_pause_ms(r->same_tries, r->route->backoff_ms,
                                                               r->route->max_backoff_ms, core_random(r->w));
@@ -485,6 +501,7 @@ static void request_close(struct request *r)
     reuse(&r->keep.body);
     reuse(&r->keep.ask);
     reuse(&r->keep.target);
+    reuse(&r->keep.hosted);
     reuse(&r->keep.held);
     reuse(&r->keep.out);
     reuse(&r->keep.head);
@@ -500,6 +517,7 @@ void request_free_bufs(void *o)
     buf_fini(&k->body);
     buf_fini(&k->ask);
     buf_fini(&k->target);
+    buf_fini(&k->hosted);
     buf_fini(&k->held);
     buf_fini(&k->out);
     buf_fini(&k->head);

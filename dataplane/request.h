@@ -52,6 +52,7 @@ struct request_keep {
     struct buf
         ask; /* head of what the attempt sends; never in one buf with bytes for the client: it holds the credential */
     struct buf target; /* its body */
+    struct buf hosted; /* the same before the form of its host was given to it */
     struct buf held;   /* answer bytes that the client has not been given: before the commit point; unary */
     struct buf out;    /* client bytes being made */
     struct buf head;   /* of the answer to the client */
@@ -112,17 +113,21 @@ struct request {
     struct str model;              /* asked of the provider */
     const struct price_row *price; /* NULL: unknown */
     struct exchange x;
-    uint16_t first_target; /* stable id of the target that was tried first */
-    bool has_exchange;     /* x is of the present attempt */
-    bool probing;          /* this call is the probe of a half-open circuit */
-    bool sent;             /* bytes have gone to the provider */
-    bool fresh_only;       /* a pooled connection was dead: dial */
-    bool in_attempt;       /* begun and not yet ended */
-    bool record_waits;     /* rec is complete but not committed */
-    bool opaque;           /* the answer's bytes cannot be read here (compressed): passed on as they are */
-    bool collecting;       /* the answer is an error's body */
-    bool collected_all;    /* unary: all that came is in held */
-    bool broken_off;       /* the client's connection ends with this answer */
+    uint16_t first_target;                  /* stable id of the target that was tried first */
+    const struct snap_provider *secrets_of; /* whose keys secrets_tried is about */
+    uint32_t secrets_tried;                 /* bit i: this call has shown key i */
+    uint8_t secret;                         /* the key of the attempt */
+    uint64_t token_gen;                     /* which fetched credential was shown */
+    bool has_exchange;                      /* x is of the present attempt */
+    bool probing;                           /* this call is the probe of a half-open circuit */
+    bool sent;                              /* bytes have gone to the provider */
+    bool fresh_only;                        /* a pooled connection was dead: dial */
+    bool in_attempt;                        /* begun and not yet ended */
+    bool record_waits;                      /* rec is complete but not committed */
+    bool opaque;        /* the answer's bytes cannot be read here (compressed): passed on as they are */
+    bool collecting;    /* the answer is an error's body */
+    bool collected_all; /* unary: all that came is in held */
+    bool broken_off;    /* the client's connection ends with this answer */
     struct upstream *up;
     enum weir_err attempt_err;
     struct str attempt_why;

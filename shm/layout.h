@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define SHM_MAGIC       0x5245495753484d31ull /* "1MHSWEIR" */
-#define SHM_VERSION     1u
+#define SHM_VERSION     2u
 #define JOURNAL_MAGIC   0x4c4e525552494557ull /* "WEIRURNL" */
 #define JOURNAL_VERSION 1u
 
@@ -32,6 +32,8 @@ enum {
     SHM_SESSIONS = 16384,     /* cells of budgets per session or other scope */
     SHM_ADDRESSES = 8,        /* resolved addresses kept of one provider */
     SHM_BUDGETS_PER_CALL = 8, /* most budgets one call is held against */
+    SHM_PROVIDER_KEYS = 16,   /* keys of one provider */
+    SHM_TOKEN_BYTES = 8168,   /* longest credential that is fetched: tokens of Entra and STS are below 6,000 */
     JOURNAL_RING_RECORDS = 16384,
     JOURNAL_SLOTS = 10240, /* most attempts one worker has open */
     ID_NONE = 0xFFFF,      /* no stable id, no index */
@@ -78,11 +80,15 @@ struct snap_provider {
     uint8_t tls;
     uint8_t dialect; /* enum snap_dialect: what it is asked in, unless it speaks the client's own */
     uint8_t allow_private;
-    uint8_t auth;    /* enum signer_kind (proto/auth/signer.h) */
-    uint16_t secret; /* index into the secrets segment; ID_NONE: no credential */
-    uint8_t type;    /* enum provider_type_id (proto/dialect/provider_type.h) */
-    uint8_t spare;
-    uint32_t dialects; /* all that it speaks: bits 1 << enum snap_dialect */
+    uint8_t auth;                /* enum signer_kind (proto/auth/signer.h) */
+    uint16_t secret;             /* index into the secrets segment, of the first key; ID_NONE: no credential there */
+    uint8_t type;                /* enum provider_type_id (proto/dialect/provider_type.h) */
+    uint8_t secrets;             /* keys, one after the other; at most SHM_PROVIDER_KEYS */
+    uint32_t dialects;           /* all that it speaks: bits 1 << enum snap_dialect */
+    struct snap_str region;      /* AWS: signed */
+    struct snap_str api_version; /* Azure's dated form of URLs; empty: the v1 form */
+    uint8_t token;               /* the credential is in tick.token */
+    uint8_t spare[7];
 };
 
 struct snap_target {
@@ -177,7 +183,8 @@ struct secret_row { /* bound to its origin: the worker compares before it sends 
     char origin_host[256];
     uint16_t origin_port;
     uint8_t origin_tls;
-    uint8_t spare[5];
+    uint8_t spare;
+    uint32_t weight;       /* its share among the keys of its provider; at least 1 */
     struct snap_str value; /* the credential, without "Bearer " */
 };
 
@@ -227,11 +234,27 @@ struct tick_side {
     struct tick_provider provider[SHM_PROVIDERS];
 };
 
+/* A credential that was fetched and will end. Two sides of its own, so that a new one copies nothing else and pages of providers without
+ * one are never touched. Left out of dumps. */
+struct tick_token_side {
+    uint64_t origin;          /* snap_origin(): where it may be sent */
+    uint64_t expires_mono_ms; /* not to be used from then on */
+    uint32_t n;               /* 0: there is none */
+    uint32_t spare;
+    char bytes[SHM_TOKEN_BYTES]; /* credential_pack() */
+};
+
+struct tick_token {
+    _Alignas(SHM_LINE) _Atomic uint64_t gen; /* side[gen & 1] is whole; 0: there never was one */
+    struct tick_token_side side[2];
+};
+
 struct tick {
     struct shm_head head;
     uint64_t incarnation;                    /* counts the control planes of this state directory */
     _Alignas(SHM_LINE) _Atomic uint64_t gen; /* side[gen & 1] is whole */
     _Alignas(SHM_LINE) struct tick_side side[2];
+    _Alignas(SHM_LINE) struct tick_token token[SHM_PROVIDERS];
 };
 
 /* ---- live: atomics of all, memfd of the supervisor ----------------------------------------------------------------------- */
@@ -266,6 +289,17 @@ struct live_target {                             /* WRITER: any worker, atomical
     _Atomic uint64_t requests_left, tokens_left,
         left_reset_mono_ms;        /* headroom from rate-limit headers; UINT64_MAX unknown */
     _Atomic uint64_t retry_tokens; /* retry budget, thousandths: low 40 bits; refill clock in live.h */
+};
+
+struct live_secret { /* one key of a provider; cell 0 stands for its token too. WRITER: any worker */
+    _Alignas(SHM_LINE) _Atomic uint64_t print; /* of the key this cell speaks of: another one begins anew */
+    _Atomic uint64_t bench_until_mono_ms;      /* refused or limited: the others go on until then */
+    _Atomic uint64_t served, failed;           /* attempts */
+    _Atomic uint64_t last_error_wall_ms;
+    _Atomic uint32_t last_error; /* enum weir_err */
+    _Atomic uint32_t spare;
+    _Atomic uint64_t
+        refused_gen; /* generation of the token that the provider refused; the control plane fetches another */
 };
 
 struct live_key { /* WRITER: any worker */
@@ -306,6 +340,7 @@ struct live {
     struct live_process controlplane;
     struct live_process worker[SHM_WORKERS];
     struct live_target target[SHM_TARGETS];
+    struct live_secret secret[SHM_PROVIDERS][SHM_PROVIDER_KEYS]; /* by stable id, and place in the list */
     struct live_key key[SHM_KEYS];
     struct live_budget budget[SHM_BUDGETS];
     struct live_budget session[SHM_SESSIONS];

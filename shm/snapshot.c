@@ -72,8 +72,9 @@ static const char *providers_check(const struct check *c, const struct snap *sn,
             !text_ok(c, p->ca_pem) || p->name.n >= NAME_PROVIDER)
             return "snapshot: text of a provider";
         if (p->id >= SHM_PROVIDERS || p->dialect >= SNAP_DIALECTS || p->auth >= SIGNER_COUNT ||
-            p->type >= PROVIDER_TYPES || p->dialects >> SNAP_DIALECTS != 0 ||
-            (p->secret != ID_NONE && p->secret >= secrets_n))
+            p->type >= PROVIDER_TYPES || p->dialects >> SNAP_DIALECTS != 0 || p->secrets > SHM_PROVIDER_KEYS ||
+            !text_ok(c, p->region) || !text_ok(c, p->api_version) ||
+            (p->secret != ID_NONE && (p->secrets == 0 || (uint32_t)p->secret + p->secrets > secrets_n)))
             return "snapshot: number of a provider";
     }
     return NULL;
@@ -277,6 +278,15 @@ static bool passes(const struct snap *sn, const struct snap_route *r, struct str
     return r->allow.n == 0;
 }
 
+/* "gpt-x" of "azure/gpt-x": what people call it, where a provider knows it by another name. */
+static bool is_called(const struct snap *sn, const struct snap_target *t, struct str model)
+{
+    struct str name = snap_text(sn, t->name);
+
+    (void)str_split(&name, '/');
+    return t->model.n > 0 && str_eq(name, model);
+}
+
 /* The target of exactly this (provider, model), else the provider's one that passes any name through. */
 static uint16_t target_of(const struct snap *sn, struct str provider, struct str model)
 {
@@ -285,7 +295,7 @@ static uint16_t target_of(const struct snap *sn, struct str provider, struct str
     for (uint32_t i = 0; i < sn->s->targets.n; i++) {
         const struct snap_target *t = &sn->targets[i];
         if (!str_eq(snap_text(sn, sn->providers[t->provider].name), provider)) continue;
-        if (t->model.n > 0 && str_eq(snap_text(sn, t->model), model)) return (uint16_t)i;
+        if (is_called(sn, t, model)) return (uint16_t)i;
         if (t->model.n == 0) any = (uint16_t)i;
     }
     return any;
@@ -322,7 +332,7 @@ static const struct snap_route *route_of_bare(const struct snap *sn, struct str 
 
     for (uint32_t i = 0; i < sn->s->targets.n; i++) {
         const struct snap_target *t = &sn->targets[i];
-        if (t->model.n == 0 || !str_eq(snap_text(sn, t->model), model)) continue;
+        if (!is_called(sn, t, model)) continue;
         if (only != ID_NONE && sn->targets[only].provider != t->provider) return NULL;
         only = (uint16_t)i;
     }
@@ -347,14 +357,42 @@ const struct snap_route *snap_find_route(const struct snap *sn, struct str model
     return r != NULL ? r : route_of_bare(sn, model, ret_target);
 }
 
-struct str snap_secret(const struct snap *sn, const struct snap_provider *p)
+static const struct secret_row *secret_at(const struct snap *sn, const struct snap_provider *p, unsigned i)
 {
-    if (p->secret == ID_NONE) return STR("");
     const struct secret_row *rows =
         (const struct secret_row *)(const void *)((const char *)sn->secrets + sn->secrets->rows.first);
-    const struct secret_row *row = &rows[p->secret];
-    if (row->origin_port != p->port || row->origin_tls != p->tls ||
+
+    return p->secret == ID_NONE || i >= p->secrets ? NULL : &rows[p->secret + i];
+}
+
+struct str snap_secret_at(const struct snap *sn, const struct snap_provider *p, unsigned i)
+{
+    const struct secret_row *row = secret_at(sn, p, i);
+
+    if (row == NULL || row->origin_port != p->port || row->origin_tls != p->tls ||
         !str_ieq(str_of(row->origin_host), snap_text(sn, p->host)) || row->value.n == 0)
         return STR("");
     return (struct str){(const char *)sn->secrets + row->value.off, row->value.n};
+}
+
+struct str snap_secret(const struct snap *sn, const struct snap_provider *p)
+{
+    return snap_secret_at(sn, p, 0);
+}
+
+uint32_t snap_secret_weight(const struct snap *sn, const struct snap_provider *p, unsigned i)
+{
+    const struct secret_row *row = secret_at(sn, p, i);
+
+    return row == NULL ? 0 : row->weight;
+}
+
+/* FNV-1a; hosts are in lower case. */
+uint64_t snap_origin(const struct snap *sn, const struct snap_provider *p)
+{
+    struct str host = snap_text(sn, p->host);
+    uint64_t h = UINT64_C(0xCBF29CE484222325);
+
+    for (size_t i = 0; i < host.n; i++) h = (h ^ (uint8_t)host.p[i]) * UINT64_C(0x100000001B3);
+    return (h ^ ((uint64_t)p->port << 8 | p->tls)) * UINT64_C(0x100000001B3);
 }

@@ -42,6 +42,11 @@ const struct snap_route *snap_find_route(const struct snap *sn, struct str model
 
 /* The credential, only if the provider's origin is the one it is bound to; empty otherwise. */
 struct str snap_secret(const struct snap *sn, const struct snap_provider *p);
+/* The same for one of several: i < p->secrets. */
+struct str snap_secret_at(const struct snap *sn, const struct snap_provider *p, unsigned i);
+uint32_t snap_secret_weight(const struct snap *sn, const struct snap_provider *p, unsigned i);
+/* Where a fetched credential of it may be sent: host, port and TLS in one number. */
+uint64_t snap_origin(const struct snap *sn, const struct snap_provider *p);
 
 /* ---- building: fill counts, add rows in any order, finish ---- */
 struct snap_builder;

@@ -5,6 +5,7 @@
 #include "proto/base/clock.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 /* Each further try means that the writer published in the nanoseconds of a row's copy, which takes it microseconds: after this many the
  * reader was put to sleep each time, and takes what it has. */
@@ -13,7 +14,9 @@ enum { TICK_TRIES = 64 };
 int tick_create(uint64_t incarnation, struct segment *ret_seg, const char **ret_why)
 {
     int fd = segment_create("weir-tick", SHM_TICK, sizeof(struct tick), ret_seg, ret_why);
-    if (fd >= 0) ((struct tick *)ret_seg->base)->incarnation = incarnation;
+    if (fd < 0) return fd;
+    ((struct tick *)ret_seg->base)->incarnation = incarnation;
+    (void)madvise(ret_seg->base, ret_seg->bytes, MADV_DONTDUMP);
     return fd;
 }
 
@@ -27,6 +30,7 @@ bool tick_map(int fd, struct segment *ret_seg, const char **ret_why)
         *ret_why = "tick segment has another size";
         return false;
     }
+    (void)madvise(seg.base, seg.bytes, MADV_DONTDUMP);
     *ret_seg = seg;
     return true;
 }
@@ -97,4 +101,56 @@ void tick_read_provider(const struct tick *t, uint16_t id, struct tick_provider 
     if (id >= SHM_PROVIDERS) return;
     side_read(t, offsetof(struct tick_side, provider) + id * sizeof *ret_row, ret_row, sizeof *ret_row / 8);
     if (ret_row->n > SHM_ADDRESSES) ret_row->n = SHM_ADDRESSES; /* never trusted as an index */
+}
+
+/* ---- tokens ---- */
+
+bool tick_put_token(struct tick *t, uint16_t id, struct str packed, uint64_t origin, uint64_t expires_mono_ms)
+{
+    if (id >= SHM_PROVIDERS) return false;
+    struct tick_token *row = &t->token[id];
+    uint64_t gen = atomic_load_explicit(&row->gen, memory_order_relaxed);
+    bool fits = packed.n <= SHM_TOKEN_BYTES;
+    if (gen == 0 && packed.n == 0) return true;
+    struct tick_token_side *side = &row->side[(gen + 1) & 1];
+
+    atomic_thread_fence(memory_order_release);
+    explicit_bzero(side->bytes, sizeof side->bytes);
+    side->origin = origin;
+    side->expires_mono_ms = expires_mono_ms;
+    side->n = fits ? (uint32_t)packed.n : 0;
+    if (side->n > 0) memcpy(side->bytes, packed.p, side->n);
+    atomic_store_explicit(&row->gen, gen + 1, memory_order_release);
+    return fits;
+}
+
+size_t tick_read_token(const struct tick *t, uint16_t id, uint64_t origin, uint64_t now_mono_ms, char *to,
+                       uint64_t *ret_gen)
+{
+    if (id >= SHM_PROVIDERS) return 0;
+    struct tick_token *row = (struct tick_token *)(uintptr_t)&t->token[id]; /* C17 cannot load from a const atomic */
+
+    for (unsigned tries = 0; tries < TICK_TRIES; tries++) {
+        uint64_t gen = atomic_load_explicit(&row->gen, memory_order_acquire);
+        const struct tick_token_side *side = &row->side[gen & 1];
+        uint32_t n = __atomic_load_n(&side->n, __ATOMIC_RELAXED);
+
+        if (gen == 0) return 0;
+        bool usable = n > 0 && n <= SHM_TOKEN_BYTES && __atomic_load_n(&side->origin, __ATOMIC_RELAXED) == origin &&
+                      now_mono_ms < __atomic_load_n(&side->expires_mono_ms, __ATOMIC_RELAXED);
+        /* The side is written again only by the refresh after the next: a reader that slept through both sees another generation. */
+        if (usable) memcpy(to, side->bytes, n);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&row->gen, memory_order_relaxed) != gen) continue;
+        *ret_gen = gen;
+        return usable ? n : 0;
+    }
+    return 0;
+}
+
+uint64_t tick_token_gen(const struct tick *t, uint16_t id)
+{
+    struct tick *tt = (struct tick *)(uintptr_t)t;
+
+    return id < SHM_PROVIDERS ? atomic_load_explicit(&tt->token[id].gen, memory_order_acquire) : 0;
 }

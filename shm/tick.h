@@ -6,6 +6,7 @@
  * Not here: computing any of it (controlplane/weights, resolver, prober). */
 #pragma once
 
+#include "proto/base/str.h"
 #include "shm/segment.h"
 
 int tick_create(uint64_t incarnation, struct segment *ret_seg, const char **ret_why);
@@ -19,3 +20,11 @@ uint64_t tick_serial(const struct tick *t);
 struct tick_target tick_read_target(const struct tick *t, uint16_t id);
 struct tick_leg tick_read_leg(const struct tick *t, uint16_t id);
 void tick_read_provider(const struct tick *t, uint16_t id, struct tick_provider *ret_row);
+
+/* A fetched credential, by provider. packed empty: there is none any more. false: it is too long, and there is none then. */
+bool tick_put_token(struct tick *t, uint16_t id, struct str packed, uint64_t origin, uint64_t expires_mono_ms);
+/* Copies it, if it may go to this origin and still holds at now_mono_ms, into `to` (SHM_TOKEN_BYTES). Its length; 0: there is none.
+ * *ret_gen says which it was, for live_secret.refused_gen. */
+size_t tick_read_token(const struct tick *t, uint16_t id, uint64_t origin, uint64_t now_mono_ms, char *to,
+                       uint64_t *ret_gen);
+uint64_t tick_token_gen(const struct tick *t, uint16_t id);

@@ -255,6 +255,7 @@ static void set_default(struct binder *b, const struct key_row *row, struct str 
     case KIND_HASH:
     case KIND_LATER: break;
     default:
+        if (str_starts(rest, STR("${")) && !env_substitute(rest, b->env, b->arena, &rest, &why)) break;
         if (rest.n > 0 && !key_is_required(row))
             (void)key_parse(row, rest, field, &why); /* a unit test parses every default */
         break;

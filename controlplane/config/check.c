@@ -216,6 +216,36 @@ static void check_server(struct checker *k)
 
 /* ---- providers ---- */
 
+/* What a type's URLs are made of. */
+static bool is_url_word(struct str s)
+{
+    return s.n == 0 || (is_name(s, "-_.:") && s.n < 128);
+}
+
+static bool check_place(struct checker *k, struct config_provider *p)
+{
+    bool has_own_url = p->base_url.n > 0;
+    const char *missing =
+        p->type == PROVIDER_AZURE && !has_own_url         ? "base_url"
+        : p->type == PROVIDER_VERTEX && p->project.n == 0 ? "project"
+        : str_contains(str_of(provider_type_of((unsigned)p->type)->base_url), STR("{region}")) && p->region.n == 0
+            ? "region"
+            : NULL;
+    static const char *const keys[] = {"region", "project", "location", "api_version"};
+    const struct str values[] = {p->region, p->project, p->location, p->api_version};
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!is_url_word(values[i])) {
+            refuse(k, bind_place(&p->at, keys[i]), STR_NULL,
+                   "providers.%.*s.%s wants letters, digits and - _ . :", STR_FMT(p->at.name), keys[i]);
+            return false;
+        }
+    if (missing == NULL) return true;
+    refuse(k, p->at.place, STR_NULL, "providers.%.*s: \"%s\" is missing, which type %s wants", STR_FMT(p->at.name),
+           missing, provider_type_of((unsigned)p->type)->name);
+    return false;
+}
+
 static void check_base_url(struct checker *k, struct config_provider *p)
 {
     const char *why = NULL;
@@ -224,7 +254,8 @@ static void check_base_url(struct checker *k, struct config_provider *p)
     int family;
     uint8_t ip[16];
 
-    if (is_vendors) p->base_url = str_of(provider_type_of((unsigned)p->type)->base_url);
+    if (!check_place(k, p)) return;
+    if (is_vendors) p->base_url = provider_base_url((unsigned)p->type, p->region, p->location, k->arena);
     if (!url_parse(p->base_url, &p->url, &why)) {
         refuse(k, at, STR_NULL, "providers.%.*s.base_url: %s", STR_FMT(p->at.name), why != NULL ? why : "not a URL");
         if (str_chr(p->base_url, '@') >= 0) problem_hide_line(k->problems);
@@ -245,27 +276,77 @@ static void check_base_url(struct checker *k, struct config_provider *p)
                "providers.%.*s.base_url would send its key over plain http", STR_FMT(p->at.name));
 }
 
+/* A key, or one of several: from the file or its own file, and fit to stand in a header. name: as messages call it. */
+static bool check_secret(struct checker *k, const struct section_at *at, struct str name, const char *key,
+                         const char *file_key, struct str file, struct str *secret)
+{
+    if (secret->n > 0 && file.n > 0) {
+        refuse(k, bind_place(at, file_key), STR_NULL, "%.*s has both %s and %s", STR_FMT(name), key, file_key);
+        return false;
+    }
+    if (file.n > 0 && !read_named_file(k, at, file_key, file, SECRET_BYTES, secret)) return false;
+    if (is_printable(*secret)) return true;
+    key = file.n > 0 ? file_key : key;
+    refuse(k, bind_place(at, key), STR_NULL, "%.*s.%s holds blanks, line ends or characters outside ASCII",
+           STR_FMT(name), key);
+    problem_hide_line(k->problems);
+    return false;
+}
+
+static void check_api_keys(struct checker *k, struct config_provider *p)
+{
+    struct config_secret *kept = p->api_keys.at;
+
+    for (size_t i = 0; i < p->api_keys.n; i++) {
+        struct config_secret *one = &p->api_keys.at[i];
+        struct str name = arena_printf(k->arena, "providers.%.*s.api_keys[%zu]", STR_FMT(p->at.name), i);
+
+        if (!check_secret(k, &one->at, name, "key", "key_file", one->key_file, &one->key)) return;
+        if (one->key.n > 0) *kept++ = *one; /* "${SECOND_KEY:-}" of an environment that has only one */
+    }
+    if (p->api_keys.n > 0 && kept == p->api_keys.at)
+        refuse(k, bind_place(&p->at, "api_keys"), STR_NULL, "all of providers.%.*s.api_keys are empty",
+               STR_FMT(p->at.name));
+    p->api_keys.n = (size_t)(kept - p->api_keys.at);
+}
+
+static void check_fetched(struct checker *k, struct config_provider *p)
+{
+    struct config_credential *c = &p->credential;
+    struct str name = arena_printf(k->arena, "providers.%.*s", STR_FMT(p->at.name));
+
+    if (!check_secret(k, &p->at, name, "secret_access_key", "secret_access_key_file", c->secret_access_key_file,
+                      &c->secret_access_key) ||
+        !check_secret(k, &p->at, name, "session_token", "session_token_file", c->session_token_file,
+                      &c->session_token) ||
+        !check_secret(k, &p->at, name, "client_secret", "client_secret_file", c->client_secret_file, &c->client_secret))
+        return;
+    if ((c->access_key_id.n > 0) != (c->secret_access_key.n > 0))
+        refuse(k, bind_place(&p->at, c->access_key_id.n > 0 ? "access_key_id" : "secret_access_key"), STR_NULL,
+               "%.*s wants access_key_id and secret_access_key, or neither", STR_FMT(name));
+    if (c->source == 0) return;
+    if (provider_type_of((unsigned)p->type)->credentials == NULL)
+        refuse(k, bind_place(&p->at, "credentials"), STR("give it an api_key"),
+               "%.*s.credentials: nothing is fetched for providers of type %s", STR_FMT(name),
+               provider_type_of((unsigned)p->type)->name);
+}
+
 static void check_credential(struct checker *k, struct config_provider *p)
 {
+    const struct provider_type *type = provider_type_of((unsigned)p->type);
+    struct str name = arena_printf(k->arena, "providers.%.*s", STR_FMT(p->at.name));
     bool has_own_url = tree_find(p->at.node, "base_url") != NULL;
-    const char *key = p->api_key_file.n > 0 ? "api_key_file" : "api_key";
 
-    if (p->api_key.n > 0 && p->api_key_file.n > 0) {
-        refuse(k, bind_place(&p->at, "api_key_file"), STR_NULL, "providers.%.*s has both api_key and api_key_file",
-               STR_FMT(p->at.name));
-        return;
-    }
-    if (p->api_key_file.n > 0 &&
-        !read_named_file(k, &p->at, "api_key_file", p->api_key_file, SECRET_BYTES, &p->api_key))
-        return;
-    if (!is_printable(p->api_key)) {
-        refuse(k, bind_place(&p->at, key), STR_NULL,
-               "providers.%.*s.%s holds blanks, line ends or characters outside ASCII", STR_FMT(p->at.name), key);
-        problem_hide_line(k->problems);
-    }
-    if (p->api_key.n == 0 && !has_own_url)
+    if (!check_secret(k, &p->at, name, "api_key", "api_key_file", p->api_key_file, &p->api_key)) return;
+    if (p->api_key.n > 0 && p->api_keys.n > 0)
+        refuse(k, bind_place(&p->at, "api_keys"), STR_NULL, "%.*s has both api_key and api_keys", STR_FMT(name));
+    check_api_keys(k, p);
+    check_fetched(k, p);
+    if (p->api_key.n > 0 || p->api_keys.n > 0) return;
+    p->fetches_token = type->credentials != NULL;
+    if (!p->fetches_token && !has_own_url)
         refuse(k, bind_place(&p->at, "api_key"), STR("api_key: ${VAR}, or api_key_file: /path"),
-               "providers.%.*s has no api_key, which its vendor asks for", STR_FMT(p->at.name));
+               "%.*s has no api_key, which its vendor asks for", STR_FMT(name));
 }
 
 static void check_ca(struct checker *k, struct config_provider *p)

@@ -57,19 +57,44 @@ struct config_server {
     bool allow_remote;
 };
 
+/* One of several keys. */
+struct config_secret {
+    struct section_at at;
+    struct str key, key_file;
+    int64_t weight;
+};
+struct config_secrets {
+    struct config_secret *at;
+    size_t n;
+};
+
+/* What a credential is fetched with; the texts are credential_conf's (controlplane/credential_source.h). */
+struct config_credential {
+    int source; /* 0: as the type has it; else enum credential_source + 1 */
+    struct str access_key_id, secret_access_key, secret_access_key_file, session_token, session_token_file, role_arn,
+        session_name;
+    struct str token_file, file, account, scope, tenant, client_id, client_secret, client_secret_file;
+    struct str token_url, metadata_url, container_url;
+};
+
 struct config_provider {
     struct section_at at;
     int type; /* enum provider_type_id */
     struct str base_url;
     struct str api_key; /* from the file, the environment or api_key_file; empty: none */
     struct str api_key_file;
+    struct config_secrets api_keys; /* instead of api_key */
     struct str ca_file;
     bool allow_private;
     struct config_price price;
+    struct str region, project, location, api_version;
+    struct named_texts deployments; /* Azure: model to deployment */
+    struct config_credential credential;
 
     /* found by check.c */
     struct url url;
     struct str ca_pem;
+    bool fetches_token;    /* no key is configured, and the type knows where a credential comes from */
     bool may_dial_private; /* allow_private, or a loopback address that the file names itself */
 };
 

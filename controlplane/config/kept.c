@@ -5,16 +5,30 @@
 #include <sys/random.h>
 
 #include "controlplane/config/env.h"
+#include "controlplane/config/keys.h"
 
 /* The blob: 'P', the source's length (2 bytes), source, text; or 'S', nonce, tag, and all that encrypted. */
 enum { NONCE_BYTES = 12, TAG_BYTES = 16, SEAL_BYTES = 1 + NONCE_BYTES + TAG_BYTES };
 
+static bool is_typed_in(const struct tree_node *section, enum key_section s)
+{
+    for (size_t i = 0; i < key_rows_n; i++) {
+        const struct tree_node *key = NULL;
+
+        if (key_rows[i].section == s && key_rows[i].kind == KIND_SECRET) key = tree_find(section, key_rows[i].name);
+        if (key != NULL && key->text.n > 0 && env_is_typed_in(key->text)) return true;
+    }
+    return false;
+}
+
 static bool has_typed_in_secret(const struct config *c)
 {
     for (size_t i = 0; i < c->providers.n; i++) {
-        const struct tree_node *key = tree_find(c->providers.at[i].at.node, "api_key");
+        const struct config_provider *p = &c->providers.at[i];
 
-        if (key != NULL && env_is_typed_in(key->text)) return true;
+        if (is_typed_in(p->at.node, SECTION_provider)) return true;
+        for (size_t j = 0; j < p->api_keys.n; j++)
+            if (is_typed_in(p->api_keys.at[j].at.node, SECTION_secret)) return true;
     }
     return false;
 }

@@ -72,13 +72,55 @@ KEY(provider, ca_file, FILE, ca_file, 0, 0, "", LIVE, "PEM file with the only ce
 KEY(provider, allow_private, BOOL, allow_private, 0, 0, "false", LIVE,
     "it may be dialled at private addresses and over plain http")
 SUB(provider, price, PRICE, price, price, 1, LIVE, "free, for models that cost nothing per call")
-LATER(provider, api_keys)
-LATER(provider, api_version)
-LATER(provider, region)
+SUB(provider, api_keys, LIST, api_keys, secret, 16, LIVE,
+    "several keys: calls are spread by weight, a refused one rests alone")
+KEY(provider, region, TEXT, region, 0, 0, "${AWS_REGION:-}", LIVE, "AWS region; a note for others")
+KEY(provider, project, TEXT, project, 0, 0, "${GOOGLE_CLOUD_PROJECT:-}", LIVE, "vertex: the Google Cloud project")
+KEY(provider, location, TEXT, location, 0, 0, "${GOOGLE_CLOUD_LOCATION:-global}", LIVE,
+    "vertex: global, us, eu or a region")
+KEY(provider, api_version, TEXT, api_version, 0, 0, "", LIVE,
+    "azure: date of the dated form of URLs (/openai/deployments/…); none: the v1 form")
+KEY(provider, deployments, TAGS, deployments, 0, 256, "", LIVE,
+    "azure: model: deployment, where the deployment has another name")
+ENUM(provider, credentials, credential.source,
+     "auto key aws aws-keys aws-environment aws-web-identity aws-container aws-metadata google google-file "
+     "google-metadata azure azure-secret azure-workload azure-managed",
+     "auto", LIVE, "without a key: where a credential is fetched; auto: all places of its vendor, one after the other")
+KEY(provider, access_key_id, TEXT, credential.access_key_id, 0, 0, "", LIVE, "AWS: with secret_access_key")
+KEY(provider, secret_access_key, SECRET, credential.secret_access_key, 0, 0, "", LIVE, "AWS: of access_key_id")
+KEY(provider, secret_access_key_file, FILE, credential.secret_access_key_file, 0, 0, "", LIVE,
+    "file that holds secret_access_key")
+KEY(provider, session_token, SECRET, credential.session_token, 0, 0, "", LIVE, "AWS: of temporary keys")
+KEY(provider, session_token_file, FILE, credential.session_token_file, 0, 0, "", LIVE, "file that holds session_token")
+KEY(provider, role_arn, TEXT, credential.role_arn, 0, 0, "", LIVE, "AWS web identity; none: AWS_ROLE_ARN")
+KEY(provider, role_session_name, TEXT, credential.session_name, 0, 0, "", LIVE,
+    "AWS web identity: how the session is named")
+KEY(provider, web_identity_token_file, TEXT, credential.token_file, 0, 0, "", LIVE,
+    "AWS and Azure workload identity: the token that Kubernetes writes; read at each exchange")
+KEY(provider, credentials_file, TEXT, credential.file, 0, 0, "", LIVE,
+    "Google: service account, user or federation file; none: GOOGLE_APPLICATION_CREDENTIALS, then gcloud's, then "
+    "metadata")
+KEY(provider, account, TEXT, credential.account, 0, 0, "", LIVE,
+    "Google metadata: which service account; Azure managed identity: its client id")
+KEY(provider, tenant_id, TEXT, credential.tenant, 0, 0, "", LIVE, "Entra; none: AZURE_TENANT_ID")
+KEY(provider, client_id, TEXT, credential.client_id, 0, 0, "", LIVE, "Entra; none: AZURE_CLIENT_ID")
+KEY(provider, client_secret, SECRET, credential.client_secret, 0, 0, "", LIVE, "Entra; none: AZURE_CLIENT_SECRET")
+KEY(provider, client_secret_file, FILE, credential.client_secret_file, 0, 0, "", LIVE, "file that holds client_secret")
+KEY(provider, scope, TEXT, credential.scope, 0, 0, "", LIVE,
+    "Google, Entra: what the token is for; none: as the vendor asks")
+KEY(provider, token_url, TEXT, credential.token_url, 0, 0, "", LIVE,
+    "where tokens are asked for: AWS STS, Google's endpoint, Entra's authority; none: the vendor's")
+KEY(provider, metadata_url, TEXT, credential.metadata_url, 0, 0, "", LIVE,
+    "metadata service of the machine; none: the vendor's")
+KEY(provider, container_url, TEXT, credential.container_url, 0, 0, "", LIVE,
+    "AWS: what a relative container URI is relative to")
 LATER(provider, headers)
 LATER(provider, limits)
 LATER(provider, organization)
-LATER(provider, project)
+
+KEY(secret, key, SECRET, key, 0, 0, "", LIVE, "the key; write ${VAR}, not the key itself")
+KEY(secret, key_file, FILE, key_file, 0, 0, "", LIVE, "file that holds the key; read again when it changes")
+KEY(secret, weight, INT, weight, 1, 1000000, "1", LIVE, "its share of the calls")
 
 KEY(price, input, RATE, input, 0, 0, "", LIVE, "USD per million input tokens")
 KEY(price, cached_input, RATE, cached_input, 0, 0, "", LIVE,

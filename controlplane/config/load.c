@@ -48,14 +48,23 @@ struct config *config_load_file(const char *path, config_env_fn *env, struct pro
     return c;
 }
 
+static void wipe_text(struct str s)
+{
+    if (s.n > 0) explicit_bzero((char *)(uintptr_t)s.p, s.n);
+}
+
 void config_free(struct config **c)
 {
     if (*c == NULL) return;
     if ((*c)->providers.at != NULL)
         for (size_t i = 0; i < (*c)->providers.n; i++) {
-            struct str secret = (*c)->providers.at[i].api_key;
+            struct config_provider *p = &(*c)->providers.at[i];
 
-            if (secret.n > 0) explicit_bzero((char *)secret.p, secret.n);
+            wipe_text(p->api_key);
+            wipe_text(p->credential.secret_access_key);
+            wipe_text(p->credential.session_token);
+            wipe_text(p->credential.client_secret);
+            for (size_t j = 0; j < p->api_keys.n; j++) wipe_text(p->api_keys.at[j].key);
         }
     if ((*c)->text.n > 0) explicit_bzero((char *)(*c)->text.p, (*c)->text.n);
     arena_fini(&(*c)->arena);

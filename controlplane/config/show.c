@@ -126,8 +126,11 @@ static bool is_hidden(const struct key_row *row, const void *base)
 
     if (row->section == SECTION_admin && strcmp(row->name, "http") == 0) return false; /* empty is "none" */
     if (row->section == SECTION_route && row->kind == KIND_ENUM && ((const struct config_route *)base)->match.n > 0)
-        return true;                                               /* a pass-through has no strategy */
-    if (row->kind == KIND_SECRET && !is_written) return true;      /* came from its file */
+        return true;                                          /* a pass-through has no strategy */
+    if (row->kind == KIND_SECRET && !is_written) return true; /* came from its file */
+    if (row->section == SECTION_provider && !is_written &&
+        (row->fallback[0] == '$' || strcmp(row->name, "credentials") == 0))
+        return true;                                               /* of some types only, from the environment */
     if (row->section == SECTION_model && !is_written) return true; /* facts that the list knows better */
     return show_is_empty(row, field);
 }

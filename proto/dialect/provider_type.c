@@ -1,5 +1,11 @@
 #include "proto/dialect/provider_type.h"
 
+#include "proto/dialect/exchange.h"
+#include "proto/wire/json.h"
+#include "proto/wire/url.h"
+
+#include <stdio.h>
+
 static const struct provider_type types[PROVIDER_TYPES] = {
 #define PROVIDER_TYPE(i, n, d, b, v, ...) \
     [PROVIDER_##i] = {.name = n, .dialect = DIALECT_##d, .base_url = b, .variable = v, __VA_ARGS__},
@@ -34,7 +40,102 @@ uint32_t provider_type_dialects(unsigned id)
     return t->also | UINT32_C(1) << t->dialect;
 }
 
-enum dialect_id provider_dialect(enum dialect_id own, uint32_t dialects, enum dialect_id client)
+static bool is_hosted_claude(const struct provider_type *t, struct str model)
 {
-    return (dialects >> client & 1) != 0 ? client : own;
+    return t->claude && str_icontains(model, STR("claude"));
+}
+
+enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_id client, struct str model)
+{
+    const struct provider_type *t = provider_type_of(type);
+    if (is_hosted_claude(t, model)) return (t->claude_also >> client & 1) != 0 ? client : DIALECT_ANTHROPIC;
+    return (dialects >> client & 1) != 0 ? client : t->dialect;
+}
+
+/* ---- Where it answers ---- */
+
+static struct str fill(struct str form, const char *name, struct str value, struct arena *a)
+{
+    struct str mark = str_of(name);
+    for (size_t i = 0; i + mark.n <= form.n; i++)
+        if (str_eq(str_slice(form, i, i + mark.n), mark))
+            return arena_printf(a, "%.*s%.*s%.*s", STR_FMT(str_slice(form, 0, i)), STR_FMT(value),
+                                STR_FMT(str_slice(form, i + mark.n, form.n)));
+    return form;
+}
+
+struct str provider_base_url(unsigned type, struct str region, struct str location, struct arena *a)
+{
+    struct str url = str_of(provider_type_of(type)->base_url);
+    if (type == PROVIDER_VERTEX &&
+        (str_is(location, "us") || str_is(location, "eu"))) /* multi-regions have hosts of their own */
+        return arena_printf(a, "https://aiplatform.%.*s.rep.googleapis.com/v1", STR_FMT(location));
+    if (str_is(location, "global"))
+        location = STR_NULL;
+    else
+        location = arena_printf(a, "%.*s-", STR_FMT(location));
+    url = fill(fill(url, "{location}", location, a), "{region}", region, a);
+    return str_starts(region, STR("cn-")) && str_ends(url, STR("amazonaws.com"))
+               ? arena_printf(a, "%.*s.cn", STR_FMT(url))
+               : url;
+}
+
+struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a)
+{
+    const struct provider_type *t = provider_type_of(type);
+    return t->path != NULL ? t->path(place, a) : exchange_target_path(place->x, place->base_path, a);
+}
+
+static struct str encoded(struct str model, struct arena *a)
+{
+    struct buf b = {0};
+    url_percent_encode(model, "@", &b);
+    struct str copy = arena_copy(a, buf_view(&b));
+    buf_fini(&b);
+    return copy;
+}
+
+/* v1: ".../openai/v1/chat/completions", the deployment in the body. Dated: ".../openai/deployments/D/chat/completions?api-version=…". */
+struct str provider_path_azure(const struct provider_place *p, struct arena *a)
+{
+    struct str path = str_of(p->x->target->path), base = p->base_path, model;
+    if (p->api_version.n == 0) return exchange_target_path(p->x, base.n > 0 ? base : STR("/openai/v1"), a);
+    if (base.n == 0) base = STR("/openai");
+    if (p->x->target->id == DIALECT_RESPONSES)
+        return arena_printf(a, "%.*s%.*s?api-version=%.*s", STR_FMT(base), STR_FMT(path), STR_FMT(p->api_version));
+    model = encoded(p->model, a);
+    return arena_printf(a, "%.*s/deployments/%.*s%.*s?api-version=%.*s", STR_FMT(base), STR_FMT(model), STR_FMT(path),
+                        STR_FMT(p->api_version));
+}
+
+struct str provider_path_vertex(const struct provider_place *p, struct arena *a)
+{
+    const struct exchange *x = p->x;
+    struct str model = encoded(p->model, a);
+    if (x->target->id == DIALECT_ANTHROPIC)
+        return arena_printf(a, "%.*s/anthropic/models/%.*s:%s", STR_FMT(p->base_path), STR_FMT(model),
+                            x->stream ? "streamRawPredict" : "rawPredict");
+    return arena_printf(a, "%.*s/google/models/%.*s:%s", STR_FMT(p->base_path), STR_FMT(model),
+                        x->call->counts ? "countTokens"
+                        : x->stream     ? "streamGenerateContent?alt=sse"
+                                        : "generateContent");
+}
+
+/* ---- What it is sent ---- */
+
+bool provider_body(unsigned type, const struct exchange *x, struct str body, struct buf *out)
+{
+    const struct provider_type *t = provider_type_of(type);
+    struct json_patch patch[2] = {{"model", STR_NULL}};
+    struct buf scratch = {0};
+    struct str value;
+    char version[40];
+    unsigned n = 1;
+    if (t->claude_version == NULL || x->target->id != DIALECT_ANTHROPIC) return false;
+    if (json_find(body, "anthropic_version", &value, &scratch) == JSON_ABSENT) {
+        snprintf(version, sizeof version, "\"%s\"", t->claude_version);
+        patch[n++] = (struct json_patch){"anthropic_version", str_of(version)};
+    }
+    buf_fini(&scratch);
+    return json_splice(body, patch, n, out);
 }

@@ -9,6 +9,8 @@
 #include "proto/auth/signer.h"
 #include "proto/dialect/dialect.h"
 
+struct exchange;
+
 enum provider_type_id {
 #define PROVIDER_TYPE(id, ...) PROVIDER_##id,
 #define PROVIDER_TYPE_LATER(name)
@@ -20,6 +22,17 @@ enum provider_type_id {
 
 extern const char provider_type_words[]; /* "openai anthropic gemini | vertex fake": choices of an ENUM key */
 
+/* What an attempt asks for. */
+struct provider_place {
+    struct str base_path;   /* as published: with the project and location, where the type has them */
+    struct str api_version; /* Azure's dated form; empty: v1 */
+    struct str model;       /* as the provider names it */
+    const struct exchange *x;
+};
+/* The path and query of a request, in the arena. */
+typedef struct str provider_path_fn(const struct provider_place *place, struct arena *a);
+provider_path_fn provider_path_azure, provider_path_vertex;
+
 struct provider_type {
     const char *name;
     enum dialect_id dialect; /* what it is asked in, unless it speaks the client's own */
@@ -29,7 +42,14 @@ struct provider_type {
     const char *
         aliases; /* its vendor's own names for models, as globs: routes of a configuration without a file; NULL: none */
     enum signer_kind signer; /* how a key is shown */
-    const char *models_path; /* GET, behind base_url: answers cheaply whether the key is good; NULL: there is none */
+    const char
+        *credentials; /* where one comes from that is not configured: a name of credential_source.c; NULL: nowhere */
+    enum signer_kind token_signer; /* how such a one is shown */
+    provider_path_fn *path;        /* NULL: the dialect's own path behind base_url */
+    bool claude; /* hosts Anthropic's models too, in their own dialect: whatever has "claude" in its name … */
+    const char *claude_version; /* … with this anthropic_version in the body, and the model in the path */
+    uint32_t claude_also;       /* dialects in which these models answer too: bits of PROVIDER_SPEAKS() */
+    const char *models_path;    /* GET, behind base_url: answers cheaply whether the key is good; NULL: there is none */
     const char *client_variable; /* where its vendor's SDKs look for another address; NULL: nowhere … */
     const char *client_base;     /* … and what they want behind ours */
 };
@@ -38,5 +58,10 @@ struct provider_type {
 const struct provider_type *provider_type_of(unsigned id);
 /* All dialects of a type: the bits that struct snap_provider has. */
 uint32_t provider_type_dialects(unsigned id);
-/* What a provider of these dialects is asked in: the client's own where it can be, so that nothing is translated. */
-enum dialect_id provider_dialect(enum dialect_id own, uint32_t dialects, enum dialect_id client);
+/* What a provider of these dialects is asked in for this model: the client's own where it can be, so that nothing is translated. */
+enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_id client, struct str model);
+struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a);
+/* Where the type wants another body than the dialect's (a hosted Claude): true, and it is in out. */
+bool provider_body(unsigned type, const struct exchange *x, struct str body, struct buf *out);
+/* The type's base_url with {region} and {location} put in. */
+struct str provider_base_url(unsigned type, struct str region, struct str location, struct arena *a);

@@ -19,7 +19,10 @@ PROVIDER_TYPE(ANTHROPIC, "anthropic", ANTHROPIC, "https://api.anthropic.com", "A
 PROVIDER_TYPE(GEMINI, "gemini", GEMINI, "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY",
               .signer = SIGNER_X_GOOG_API_KEY, .models_path = "/models", .aliases = "gemini-*",
               .client_variable = "GOOGLE_GEMINI_BASE_URL", .client_base = "")
-PROVIDER_TYPE_LATER("vertex")
+PROVIDER_TYPE(AZURE, "azure", OPENAI_CHAT, "", "", .signer = SIGNER_API_KEY, .credentials = "azure",
+              .token_signer = SIGNER_BEARER, .path = provider_path_azure, .models_path = "/openai/v1/models")
+PROVIDER_TYPE(VERTEX, "vertex", GEMINI, "https://{location}aiplatform.googleapis.com/v1", "",
+              .signer = SIGNER_X_GOOG_API_KEY, .credentials = "google", .token_signer = SIGNER_BEARER,
+              .path = provider_path_vertex, .claude = true, .claude_version = "vertex-2023-10-16")
 PROVIDER_TYPE_LATER("bedrock")
-PROVIDER_TYPE_LATER("azure")
 PROVIDER_TYPE_LATER("fake")

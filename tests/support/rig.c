@@ -118,6 +118,7 @@ static void do_provider(char **w)
         .dialect = anthropic ? SNAP_ANTHROPIC : SNAP_OPENAI_CHAT,
         .allow_private = 1,
         .auth = anthropic ? SIGNER_X_API_KEY : SIGNER_BEARER,
+        .secrets = 1,
         .secret = snap_add_secret(rig.b, &s, str_of(w[7])),
     };
     if (w[8] != NULL) {

@@ -32,7 +32,8 @@ static void heads(void)
 
 static void snapshots(void)
 {
-    SIZE(snap_provider), AT(snap_provider, ca_pem), AT(snap_provider, id), AT(snap_provider, secret);
+    SIZE(snap_provider), AT(snap_provider, ca_pem), AT(snap_provider, id), AT(snap_provider, secret),
+        AT(snap_provider, region);
     SIZE(snap_target), AT(snap_target, id), AT(snap_target, context_window);
     SIZE(snap_leg), AT(snap_leg, weight);
     SIZE(snap_route), AT(snap_route, legs), AT(snap_route, id), AT(snap_route, connect_ms), AT(snap_route, on_status);
@@ -41,7 +42,7 @@ static void snapshots(void)
     SIZE(snap_price), AT(snap_price, row);
     SIZE(snap_server), AT(snap_server, header_timeout_ms), AT(snap_server, auth_keys), AT(snap_server, hosts);
     SIZE(snapshot), AT(snapshot, serial), AT(snapshot, server), AT(snapshot, providers), AT(snapshot, crc);
-    SIZE(secret_row), AT(secret_row, origin_port), AT(secret_row, value);
+    SIZE(secret_row), AT(secret_row, origin_port), AT(secret_row, weight), AT(secret_row, value);
     SIZE(secrets), AT(secrets, rows);
 }
 
@@ -50,7 +51,8 @@ static void ticks(void)
     SIZE(tick_target), SIZE(tick_leg), SIZE(tick_address);
     SIZE(tick_provider), AT(tick_provider, resolved_mono_ms), AT(tick_provider, n);
     SIZE(tick_side), AT(tick_side, target), AT(tick_side, leg), AT(tick_side, provider);
-    SIZE(tick), AT(tick, incarnation), AT(tick, gen), AT(tick, side);
+    SIZE(tick), AT(tick, incarnation), AT(tick, gen), AT(tick, side), AT(tick, token);
+    SIZE(tick_token), AT(tick_token, side), SIZE(tick_token_side), AT(tick_token_side, bytes);
 }
 
 static void lives(void)

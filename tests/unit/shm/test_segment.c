@@ -74,7 +74,7 @@ static void another_layout_is_refused_with_both_values(void **state)
     assert_string_equal(why, "kind is 4, not 3");
     h->version = 77;
     assert_false(segment_map(fd, SHM_LIVE, false, &mapped, &why));
-    assert_string_equal(why, "layout version is 77, not 1");
+    assert_string_equal(why, "layout version is 77, not 2");
     *h = good;
     h->fingerprint ^= 1;
     assert_false(segment_map(fd, SHM_LIVE, false, &mapped, &why));

@@ -56,6 +56,7 @@ static struct snap_builder *example(void)
     struct snap_provider p1 = provider(b, "anthropic", "api.anthropic.com", 1);
 
     p0.secret = snap_add_secret(b, &secret, STR("sk-canary"));
+    p0.secrets = p1.secrets = 1;
     p1.secret = p0.secret; /* bound to another origin: must read as empty */
     snap_add_provider(b, &p0);
     snap_add_provider(b, &p1);

@@ -61,6 +61,46 @@ static void a_row_is_seen_when_it_is_published_and_not_before(void **state)
     close(fd);
 }
 
+static void a_token_goes_to_its_origin_until_it_ends(void **state)
+{
+    (void)state;
+    struct segment made, seen;
+    const char *why = NULL;
+    int fd = tick_create(1, &made, &why);
+    struct tick *t = made.base;
+    char got[SHM_TOKEN_BYTES], *long_one = malloc(SHM_TOKEN_BYTES + 1);
+    uint64_t gen = 77;
+
+    assert_true(tick_map(fd, &seen, &why));
+    const struct tick *r = seen.base;
+    assert_int_equal(tick_read_token(r, 3, 9, 100, got, &gen), 0);
+    assert_int_equal(gen, 77);
+    assert_true(tick_put_token(t, 3, STR_NULL, 9, 0)); /* nothing to take away */
+    assert_int_equal(tick_token_gen(r, 3), 0);
+    assert_true(tick_put_token(t, 3, STR("first"), 9, 1000));
+    assert_int_equal(tick_read_token(r, 3, 9, 999, got, &gen), 5);
+    assert_memory_equal(got, "first", 5);
+    assert_int_equal(gen, 1);
+    assert_int_equal(tick_read_token(r, 3, 9, 1000, got, &gen), 0); /* ended */
+    assert_int_equal(tick_read_token(r, 3, 8, 999, got, &gen), 0);  /* another host */
+    assert_int_equal(tick_read_token(r, 4, 9, 999, got, &gen), 0);  /* another provider */
+    assert_int_equal(tick_read_token(r, ID_NONE, 9, 999, got, &gen), 0);
+    assert_true(tick_put_token(t, 3, STR("second one"), 9, UINT64_MAX));
+    assert_int_equal(tick_read_token(r, 3, 9, 5000, got, &gen), 10);
+    assert_memory_equal(got, "second one", 10);
+    memset(long_one, 'x', SHM_TOKEN_BYTES + 1);
+    assert_true(tick_put_token(t, 3, (struct str){long_one, SHM_TOKEN_BYTES}, 9, UINT64_MAX));
+    assert_int_equal(tick_read_token(r, 3, 9, 5000, got, &gen), SHM_TOKEN_BYTES);
+    assert_false(tick_put_token(t, 3, (struct str){long_one, SHM_TOKEN_BYTES + 1}, 9, UINT64_MAX));
+    assert_int_equal(tick_read_token(r, 3, 9, 5000, got, &gen), 0);
+    assert_true(tick_put_token(t, 3, STR_NULL, 0, 0));
+    assert_int_equal(tick_token_gen(r, 3), 5);
+    free(long_one);
+    segment_unmap(&made);
+    segment_unmap(&seen);
+    close(fd);
+}
+
 /* ---- a writer killed inside a publish ---- */
 
 /* Every byte of a provider's row is made of one number, so that half a row shows. */
@@ -215,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_is_seen_when_it_is_published_and_not_before),
+        cmocka_unit_test(a_token_goes_to_its_origin_until_it_ends),
         cmocka_unit_test(a_writer_killed_inside_a_publish_tears_and_blocks_nothing),
         cmocka_unit_test(a_publisher_killed_inside_a_publish_leaves_only_whole_snapshots),
     };

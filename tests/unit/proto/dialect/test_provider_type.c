@@ -13,12 +13,14 @@
 static void rows_are_whole(void **state)
 {
     (void)state;
+    struct arena a;
+    arena_init(&a, 1024);
     for (unsigned i = 0; i < PROVIDER_TYPES; i++) {
         const struct provider_type *t = provider_type_of(i);
         struct url url;
         const char *why = "";
-        if (t->base_url[0] != '\0' && !url_parse(str_of(t->base_url), &url, &why))
-            fail_msg("%s: base_url: %s", t->name, why);
+        struct str base = provider_base_url(i, STR("eu-west-1"), STR("europe-west4"), &a);
+        if (base.n > 0 && !url_parse(base, &url, &why)) fail_msg("%s: base_url: %s", t->name, why);
         assert_true(t->signer < SIGNER_COUNT);
         assert_non_null(dialect_of(t->dialect));
         assert_int_equal(provider_type_dialects(i) >> DIALECT_COUNT, 0);
@@ -30,6 +32,7 @@ static void rows_are_whole(void **state)
         }
     }
     assert_ptr_equal(provider_type_of(PROVIDER_TYPES), provider_type_of(0));
+    arena_fini(&a);
 }
 
 static void words_stand_in_the_order_of_rows(void **state)
@@ -44,10 +47,15 @@ static void the_clients_own_dialect_goes_first(void **state)
 {
     (void)state;
     uint32_t both = PROVIDER_SPEAKS(OPENAI_CHAT) | PROVIDER_SPEAKS(RESPONSES);
-    assert_int_equal(provider_dialect(DIALECT_OPENAI_CHAT, both, DIALECT_RESPONSES), DIALECT_RESPONSES);
-    assert_int_equal(provider_dialect(DIALECT_OPENAI_CHAT, both, DIALECT_OPENAI_CHAT), DIALECT_OPENAI_CHAT);
-    assert_int_equal(provider_dialect(DIALECT_OPENAI_CHAT, both, DIALECT_GEMINI), DIALECT_OPENAI_CHAT);
-    assert_int_equal(provider_dialect(DIALECT_ANTHROPIC, 0, DIALECT_GEMINI), DIALECT_ANTHROPIC);
+    struct str m = STR("gpt-x"), claude = STR("claude-opus-4-6@20260101");
+    assert_int_equal(provider_dialect(PROVIDER_OPENAI, both, DIALECT_RESPONSES, m), DIALECT_RESPONSES);
+    assert_int_equal(provider_dialect(PROVIDER_OPENAI, both, DIALECT_OPENAI_CHAT, m), DIALECT_OPENAI_CHAT);
+    assert_int_equal(provider_dialect(PROVIDER_OPENAI, both, DIALECT_GEMINI, m), DIALECT_OPENAI_CHAT);
+    assert_int_equal(provider_dialect(PROVIDER_OPENAI, both, DIALECT_GEMINI, claude), DIALECT_OPENAI_CHAT);
+    assert_int_equal(provider_dialect(PROVIDER_ANTHROPIC, 0, DIALECT_GEMINI, m), DIALECT_ANTHROPIC);
+    uint32_t vertex = provider_type_dialects(PROVIDER_VERTEX);
+    assert_int_equal(provider_dialect(PROVIDER_VERTEX, vertex, DIALECT_GEMINI, claude), DIALECT_ANTHROPIC);
+    assert_int_equal(provider_dialect(PROVIDER_VERTEX, vertex, DIALECT_ANTHROPIC, STR("gemini-x")), DIALECT_GEMINI);
 }
 
 int main(void)

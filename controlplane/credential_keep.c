@@ -1,0 +1,143 @@
+#include "controlplane/credential_keep.h"
+
+#include "controlplane/config/env.h"
+#include "controlplane/core.h"
+#include "shm/notice.h"
+#include "shm/tick.h"
+
+#include <string.h>
+
+static const struct snap_provider *row_of(const struct core *c, uint16_t id)
+{
+    for (uint32_t i = 0; c->snap != NULL && i < c->snap->s->providers.n; i++)
+        if (c->snap->providers[i].id == id) return &c->snap->providers[i];
+    return NULL;
+}
+
+/* ---- what came ---- */
+
+static void tell(const struct core *c, const struct credential_event *e)
+{
+    struct str name = core_provider_name(c, e->provider_id);
+    switch (e->state) {
+    case CREDENTIAL_NONE: notice("provider %.*s has no credential: %s", STR_FMT(name), e->why); break;
+    case CREDENTIAL_FAILING:
+        notice("provider %.*s: its credential could not be renewed, the present one still holds: %s", STR_FMT(name),
+               e->why);
+        break;
+    default: notice("provider %.*s has a credential again (%s)", STR_FMT(name), e->via); break;
+    }
+}
+
+static void on_event(void *core, const struct credential_event *e)
+{
+    struct core *c = core;
+    const struct snap_provider *p = row_of(c, e->provider_id);
+    uint8_t *seen = &c->credential_seen[e->provider_id];
+    if (p == NULL || c->tick_seg.base == NULL) return;
+    if (!tick_put_token(c->tick_seg.base, p->id, e->packed, snap_origin(c->snap, p), e->expires_mono_ms))
+        notice("provider %.*s: its credential is longer than %d bytes and cannot be used",
+               STR_FMT(core_provider_name(c, p->id)), SHM_TOKEN_BYTES);
+    if (*seen != e->state && (e->state != CREDENTIAL_FRESH || *seen == CREDENTIAL_NONE)) tell(c, e);
+    *seen = (uint8_t)e->state;
+}
+
+/* ---- what is wanted ---- */
+
+/* "azure-managed" of the configuration, else what the type names. */
+static enum credential_source source_of(const struct config_provider *p)
+{
+    enum credential_source source = SOURCE_KEY;
+    if (p->credential.source > 0) return (enum credential_source)(p->credential.source - 1);
+    (void)credential_source_find(str_of(provider_type_of((unsigned)p->type)->credentials), &source);
+    return source;
+}
+
+/* The v1 form of Azure's API wants a token for another audience than the dated one. */
+static struct str scope_of(const struct config_provider *p)
+{
+    if (p->credential.scope.n > 0 || p->type != PROVIDER_AZURE || p->api_version.n > 0) return p->credential.scope;
+    return STR("https://ai.azure.com/.default");
+}
+
+static struct credential_conf conf_of(const struct config_provider *p, uint16_t id)
+{
+    const struct config_credential *k = &p->credential;
+    return (struct credential_conf){
+        .provider_id = id,
+        .source = source_of(p),
+        .access_key_id = k->access_key_id,
+        .secret_access_key = k->secret_access_key,
+        .session_token = k->session_token,
+        .region = p->region,
+        .role_arn = k->role_arn,
+        .session_name = k->session_name,
+        .token_file = k->token_file,
+        .file = k->file,
+        .account = k->account,
+        .scope = scope_of(p),
+        .tenant = k->tenant,
+        .client_id = k->client_id,
+        .client_secret = k->client_secret,
+        .token_url = k->token_url,
+        .metadata_url = k->metadata_url,
+        .container_url = k->container_url,
+        .origin = p->base_url,
+    };
+}
+
+void credential_keep_configure(struct core *c)
+{
+    static struct credential_conf conf[SHM_PROVIDERS];
+    bool wanted[SHM_PROVIDERS] = {false};
+    unsigned n = 0;
+    for (size_t i = 0; i < c->config->providers.n; i++) {
+        const struct config_provider *p = &c->config->providers.at[i];
+        if (!p->fetches_token) continue;
+        conf[n++] = conf_of(p, c->plan->provider_id[i]);
+        wanted[c->plan->provider_id[i]] = true;
+    }
+    credentials_configure(c->credentials, conf, n);
+    explicit_bzero(conf, sizeof conf);
+    for (uint16_t id = 0; id < SHM_PROVIDERS; id++) {
+        if (wanted[id]) continue;
+        c->credential_seen[id] = CREDENTIAL_WAITING;
+        if (c->tick_seg.base != NULL) (void)tick_put_token(c->tick_seg.base, id, STR_NULL, 0, 0);
+    }
+}
+
+void credential_keep_tick(struct core *c)
+{
+    for (uint32_t i = 0; i < c->snap->s->providers.n; i++) {
+        const struct snap_provider *p = &c->snap->providers[i];
+        if (!p->token) continue;
+        uint64_t refused = atomic_load_explicit(&c->live->secret[p->id][0].refused_gen, memory_order_relaxed);
+        if (refused != 0 && refused == tick_token_gen(c->tick_seg.base, p->id))
+            credentials_refresh(c->credentials, p->id);
+    }
+}
+
+bool credential_keep_is_settled(const struct core *c)
+{
+    struct credential_status s;
+    for (uint32_t i = 0; c->snap != NULL && i < c->snap->s->providers.n; i++)
+        if (credentials_status(c->credentials, c->snap->providers[i].id, &s) && s.state == CREDENTIAL_WAITING)
+            return false;
+    return true;
+}
+
+bool credential_keep_status(const struct core *c, uint16_t provider_id, struct credential_status *ret_status)
+{
+    return credentials_status(c->credentials, provider_id, ret_status);
+}
+
+void credential_keep_start(struct core *c)
+{
+    const struct credentials_settings settings = {.loop = c->loop, .env = env_get, .on_event = on_event, .context = c};
+    c->credentials = credentials_new(&settings);
+}
+
+void credential_keep_stop(struct core *c)
+{
+    credentials_free(&c->credentials);
+}

@@ -1,0 +1,237 @@
+"""Providers behind a cloud's own access: URLs, bodies and credentials of Azure OpenAI and Vertex; several keys of one provider."""
+import json
+import re
+import time
+
+import pytest
+
+import rig
+import swarm
+from client import chat, messages
+from processes import wait_until
+from token_server import Issuer, TokenServer
+
+SECRETS = ("sk-azure-canary-0123456789", "t1-canary", "s-entra-canary")
+GEMINI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP", "index": 0}],
+          "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7}, "modelVersion": "gemini-x"}
+
+
+def header(request, name):
+    found = re.search(rf"\r\n{name}: ([^\r]*)".encode(), request.head, re.I)
+    return found and found.group(1).decode()
+
+
+def path(request):
+    return request.head.split(b" ", 2)[1].decode()
+
+
+def config(provider, model="m", fallback=None, **more):
+    found = {"version": 1, "providers": {"cloud": provider}, "routes": {"chat": {"targets": [{"model": f"cloud/{model}"}]}}, **more}
+    if fallback is not None:
+        found["providers"]["spare"] = fallback
+        found["routes"]["chat"]["fallbacks"] = ["spare/m"]
+    return found
+
+
+def answers(request):
+    if "/google/" in path(request):
+        return rig.whole(GEMINI)
+    if "/anthropic/" in path(request):
+        return rig.whole(rig.message())
+    return rig.whole(rig.completion(model="m"))
+
+
+# ---- Azure ----
+
+
+def test_azure_in_both_forms_of_its_urls(start_weir):
+    with swarm.Upstream(answers) as upstream:
+        both = config({"type": "azure", "base_url": upstream.url, "api_key": SECRETS[0], "deployments": {"m": "my-m"}})
+        both["providers"]["dated"] = {"type": "azure", "base_url": upstream.url, "api_key": SECRETS[0], "api_version": "2024-10-21"}
+        both["routes"]["old"] = {"targets": [{"model": "dated/gpt@x"}]}
+        weir = start_weir(both)
+        assert weir.openai(chat()).status == 200
+        request = upstream.requests[-1]
+        assert path(request) == "/openai/v1/chat/completions" and json.loads(request.body)["model"] == "my-m"
+        assert header(request, "api-key") == SECRETS[0] and header(request, "authorization") is None
+        assert weir.anthropic(messages(model="m")).status == 200, "by the name that people use"
+        assert weir.openai(chat(model="old")).status == 200
+        assert path(upstream.requests[-1]) == "/openai/deployments/gpt@x/chat/completions?api-version=2024-10-21"
+        weir.check(secrets=SECRETS)
+
+
+def test_azures_filter_fields_pass_unharmed(start_weir):
+    filters = {"hate": {"filtered": False, "severity": "safe"}}
+    body = {**rig.completion(model="m"), "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": filters}]}
+    body["choices"][0]["content_filter_results"] = filters
+    first = {"id": "", "object": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": body["prompt_filter_results"]}
+    stream = rig.stream_bytes([b"data: " + json.dumps(first).encode() + b"\n\n", *rig.openai_events()])
+    refused = {"error": {"message": "triggering Azure OpenAI's content management policy", "type": None, "param": "prompt",
+                         "code": "content_filter", "status": 400, "innererror": {"code": "ResponsibleAIPolicyViolation"}}}
+    script = iter([rig.whole(body), stream, stream, rig.whole(refused, status=400)])
+    with swarm.Upstream(lambda _: next(script)) as upstream:
+        weir = start_weir(config({"type": "azure", "base_url": upstream.url, "api_key": SECRETS[0]}))
+        assert weir.openai(chat()).json() == body
+        events = weir.openai(chat(stream=True)).events()
+        assert any(b"prompt_filter_results" in data for _, data in events)
+        assert weir.anthropic(messages(stream=True)).status == 200
+        answer = weir.openai(chat())
+        assert answer.status == 400 and answer.json()["error"]["code"] == "content_filter"
+        assert "innererror" in answer.json()["error"]
+
+
+def test_azure_with_a_token_of_entra(start_weir):
+    with TokenServer(Issuer(life_s=3600)) as issuer, swarm.Upstream(answers) as upstream:
+        weir = start_weir(config({"type": "azure", "base_url": upstream.url, "tenant_id": "ten", "client_id": "app",
+                                  "client_secret": SECRETS[2], "token_url": issuer.url}))
+        assert weir.openai(chat()).status == 200, "the first call already finds the token"
+        assert header(upstream.requests[-1], "authorization") == "Bearer t1" and header(upstream.requests[-1], "api-key") is None
+        assert issuer.requests[0].form["scope"] == "https://ai.azure.com/.default"
+        row = weir.json("providers")["rows"][0]
+        assert row["state"] != "auth_error" and row["key"].startswith("client secret, 5")
+        assert weir.metrics()['weir_provider_credential_valid{provider="cloud"}'] == 1
+        weir.check(secrets=SECRETS)
+
+
+# ---- Vertex ----
+
+
+def vertex(upstream, **more):
+    return {"type": "vertex", "base_url": upstream.url, "project": "p-1", "location": "europe-west4", **more}
+
+
+def test_vertex_with_gemini_and_with_claude(start_weir):
+    with TokenServer(lambda r: (*Issuer()(r), {"Metadata-Flavor": "Google"})) as issuer, swarm.Upstream(answers) as upstream:
+        two = config(vertex(upstream, metadata_url=issuer.url), "gemini-x")
+        two["routes"]["claude"] = {"targets": [{"model": "cloud/claude-x@20260101"}]}
+        weir = start_weir(two)
+        base = "/v1/projects/p-1/locations/europe-west4/publishers"
+        assert weir.openai(chat()).status == 200
+        request = upstream.requests[-1]
+        assert path(request) == base + "/google/models/gemini-x:generateContent"
+        assert header(request, "authorization") == "Bearer t1" and "contents" in json.loads(request.body)
+
+        asked = {"max_tokens": 5, "model": "claude", "messages": [{"role": "user", "content": "hi"}]}
+        beta = [("anthropic-beta", "context-1m-2025-08-07"), ("anthropic-version", "2023-06-01")]
+        answer = weir.anthropic(asked, path="/v1/messages?beta=true", headers=beta)
+        assert answer.status == 200 and answer.json() == rig.message()
+        request = upstream.requests[-1]
+        assert path(request) == base + "/anthropic/models/claude-x@20260101:rawPredict"
+        assert json.loads(request.body) == {"max_tokens": 5, "messages": asked["messages"], "anthropic_version": "vertex-2023-10-16"}
+        assert header(request, "anthropic-beta") == beta[0][1] and header(request, "anthropic-version") is None
+
+        assert weir.openai(chat(model="claude")).status == 200
+        body = json.loads(upstream.requests[-1].body)
+        assert body["anthropic_version"] == "vertex-2023-10-16" and "model" not in body
+        weir.openai(chat(model="claude", stream=True))
+        assert path(upstream.requests[-1]).endswith(":streamRawPredict") and json.loads(upstream.requests[-1].body)["stream"] is True
+
+
+# ---- Credentials that fail ----
+
+
+def test_without_a_credential_the_next_target_answers(start_weir):
+    issuer = Issuer(life_s=2)
+    with TokenServer(issuer) as server, swarm.Upstream(answers) as upstream, swarm.Upstream(answers) as spare:
+        entra = {"type": "azure", "base_url": upstream.url, "tenant_id": "ten", "client_id": "app", "client_secret": SECRETS[2],
+                 "token_url": server.url}
+        both = config(entra, fallback={"type": "openai", "base_url": spare.url + "/v1"})
+        both["routes"]["only"] = {"targets": [{"model": "cloud/m"}]}
+        weir = start_weir(both)
+        assert weir.openai(chat()).header("x-weir-provider") == "cloud"
+        issuer.failure = (503, "down")
+        wait_until(lambda: weir.json("providers")["rows"][0]["state"] == "auth_error", 8, "the token ends")
+        before = len(upstream.requests)
+        answer = weir.openai(chat())
+        assert answer.status == 200 and answer.header("x-weir-provider") == "spare"
+        answer = weir.openai(chat(model="only"))
+        assert answer.status == 502 and answer.json()["error"]["code"] == "upstream_auth_error"
+        assert len(upstream.requests) == before, "nothing is sent with a token that has ended"
+        assert weir.metrics()['weir_provider_credential_valid{provider="cloud"}'] == 0
+        assert "status 503" in weir.json("providers")["rows"][0]["why"]
+        issuer.failure = None
+        wait_until(lambda: weir.openai(chat(model="only")).status == 200, 8, "the provider is back")
+        weir.check(secrets=SECRETS)
+
+
+def test_a_token_that_the_provider_refuses_is_fetched_anew(start_weir):
+    good = {"token": "t1"}
+
+    def answer(request):
+        if header(request, "authorization") != "Bearer " + good["token"]:
+            return rig.whole({"error": {"code": "401", "message": "expired"}}, status=401)
+        return answers(request)
+
+    with TokenServer(Issuer()) as server, swarm.Upstream(answer) as upstream:
+        weir = start_weir(config({"type": "azure", "base_url": upstream.url, "tenant_id": "t", "client_id": "a",
+                                  "client_secret": SECRETS[2], "token_url": server.url}))
+        assert weir.openai(chat()).status == 200
+        good["token"] = "t2"
+        time.sleep(1.1)  # two refreshes of one credential are a second apart
+        assert weir.openai(chat()).status == 502
+        wait_until(lambda: weir.openai(chat()).status == 200, 6, "the second token", step=0.2)
+        assert len(server.requests) == 2
+
+
+# ---- Several keys ----
+
+
+def test_a_key_that_is_refused_rests_alone(start_weir):
+    seen, bad = [], {}
+
+    def answer(request):
+        key = header(request, "authorization").removeprefix("Bearer ")
+        seen.append(key)
+        if key in bad:
+            return rig.whole({"error": {"message": "no", "type": "x", "code": "x"}}, *bad[key])
+        return rig.whole(rig.completion(model="m"))
+
+    keys = [f"sk-key-{letter}-0123456789" for letter in "abc"]
+    with swarm.Upstream(answer) as upstream:
+        entries = [{"key": keys[0], "weight": 6}, {"key": keys[1], "weight": 3}, {"key": keys[2]}, {"key": "${NOT_SET:-}"}]
+        weir = start_weir(config({"type": "openai", "base_url": upstream.url + "/v1", "api_keys": entries}))
+        for _ in range(60):
+            assert weir.openai(chat()).status == 200
+        shares = [seen.count(key) for key in keys]
+        assert sum(shares) == 60 and shares[0] > shares[1] > 0 and shares[2] > 0, shares
+
+        bad[keys[0]], bad[keys[1]] = (401,), (429, "retry-after: 3\r\n")
+        seen.clear()
+        for _ in range(20):
+            assert weir.openai(chat()).status == 200
+        assert seen.count(keys[0]) == 1 and seen.count(keys[1]) == 1 and seen.count(keys[2]) == 20
+        row = weir.json("providers")["rows"][0]
+        assert row["key"] == "3 keys, 2 rest"
+        assert [k["key"] for k in row["keys"]] == ["…" + key[-4:] for key in keys]
+        assert row["keys"][0]["last_error"] == "up_auth" and row["keys"][0]["rests_ms"] > 3000 and row["keys"][2]["rests_ms"] == 0
+        assert 0 < row["keys"][1]["rests_ms"] <= 3000
+
+        bad[keys[2]] = (402,)
+        answer = weir.openai(chat())
+        assert answer.status in (429, 502), answer
+        seen.clear()
+        assert weir.openai(chat()).status in (429, 502) and seen == [], "now the target itself rests"
+        bad.clear()
+        wait_until(lambda: weir.openai(chat()).status == 200, 8, "the second key is back", step=0.2)
+        weir.check(secrets=keys)
+
+
+@pytest.mark.parametrize("provider, said", [
+    ({"type": "azure", "api_key": "k"}, 'providers.cloud: "base_url" is missing, which type azure wants'),
+    ({"type": "vertex", "location": "eu"}, 'providers.cloud: "project" is missing, which type vertex wants'),
+    ({"type": "vertex", "project": "a/b"}, "providers.cloud.project wants letters, digits"),
+    ({"type": "openai", "api_keys": [{"key": "${NONE:-}"}]}, "all of providers.cloud.api_keys are empty"),
+    ({"type": "openai", "api_key": "${A:-k}", "api_keys": [{"key": "${A:-k}"}]}, "has both api_key and api_keys"),
+    ({"type": "openai", "api_key": "${A:-k}", "credentials": "azure"}, "nothing is fetched for providers of type openai"),
+])
+def test_what_is_missing_is_named(tmp_path, provider, said):
+    import os
+    import subprocess
+
+    import processes
+
+    file = tmp_path / "weir.yaml"
+    file.write_text(json.dumps(config(provider)))
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GOOGLE_", "AWS_", "AZURE_"))}
+    run = subprocess.run([processes.program("weir-controlplane"), "--check-config", str(file)], capture_output=True, text=True, env=env)
+    assert run.returncode == 1 and said in run.stderr, run.stderr
