@@ -7,6 +7,7 @@
 #include "controlplane/config/env.h"
 #include "controlplane/config/tool.h"
 #include "controlplane/core.h"
+#include "controlplane/doctor.h"
 #include "controlplane/ledger_verify.h"
 #include "controlplane/metrics.h"
 #include "controlplane/pages.h"
@@ -76,10 +77,9 @@ static bool parse_options(int argc, char **argv, struct options *o)
 
 static int usage_error(void)
 {
-    fprintf(
-        stderr,
-        "weir-controlplane is started by weir run. By itself it knows:\n"
-        "  --check-config FILE, --show-config [FILE], --config-schema, --init-config, --verify-store DIR, --version\n");
+    fprintf(stderr, "weir-controlplane is started by weir run. By itself it knows:\n"
+                    "  --doctor, --check-config FILE, --show-config [FILE], --config-schema, --init-config, "
+                    "--verify-store DIR, --version\n");
     return 2;
 }
 
@@ -499,6 +499,7 @@ int main(int argc, char **argv)
     process_harden("weir-controlplane");
     if (config_tool_wants(argc, argv)) return config_tool_main(argc, argv);
     if (argc == 3 && strcmp(argv[1], "--verify-store") == 0) return ledger_verify_main(argv[2]);
+    if (argc > 1 && strcmp(argv[1], "--doctor") == 0) return doctor_main(argc, argv);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         printf("weir-controlplane %s\n", weir_version());
         return 0;

@@ -1,4 +1,4 @@
-/* The verbs that start other programs: run becomes weir-dataplane, config asks weir-controlplane. */
+/* The verbs that start other programs: run becomes weir-dataplane, config and doctor ask weir-controlplane. */
 #include "proto/base/mem.h"
 #include "tools/cli/link.h"
 #include "tools/cli/options.h"
@@ -60,4 +60,24 @@ int cmd_config(int argc, char **argv)
             return become("weir-controlplane", tools[i].option, argc - 1, argv + 1);
     fprintf(stderr, "weir config: say check, show, keys, schema or init\n  weir help config\n");
     return 2;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+    char home[PATH_MAX];
+    const char *state = NULL, *config = NULL, *format = "table";
+    enum output output;
+    const struct option own[] = {
+        {"--state", NULL, &state, NULL}, {"--config", NULL, &config, NULL}, {"--output", "-o", &format, NULL}};
+    if (!options_parse("doctor", &argc, argv, own, 3) || !output_parse(format, &output)) return 2;
+    if (argc > 0 || output == OUTPUT_CSV) {
+        fprintf(stderr, "weir doctor: say [--config FILE] [--state DIR] [-o table|json]\n");
+        return 2;
+    }
+    if (state == NULL) {
+        default_state_dir(home, sizeof home);
+        state = home;
+    }
+    char *words[] = {"--state", (char *)state, "--output", (char *)format, "--config", (char *)config};
+    return become("weir-controlplane", "--doctor", config != NULL ? 6 : 4, words);
 }

@@ -59,6 +59,11 @@ static const struct verb verbs[] = {
      "  weir config check weir.yaml [--format text|json|github]\n  weir config show [weir.yaml]\n  weir config keys "
      "[routes]\n  weir config schema "
      "> weir.schema.json\n  weir config init > weir.yaml\n"},
+    {"doctor", cmd_doctor, "Configure", "[--config weir.yaml]",
+     "would calls work from here: keys, names, certificates, clock, disk, ports",
+     "  --config FILE    without it: ./weir.yaml, else built from the keys in the environment\n"
+     "  --state DIR      as for run\n  -o FORMAT        table (default), json\n"
+     "Each provider is asked for its list of models, which costs nothing. Exit code 1: something has to be mended.\n"},
     {"version", cmd_version, "Tools", "", "", ""},
     {"help", cmd_help, "Tools", "[VERB]", "", ""},
 };

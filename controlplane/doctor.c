@@ -1,0 +1,431 @@
+#include "controlplane/doctor.h"
+
+#include "controlplane/config/config.h"
+#include "controlplane/config/env.h"
+#include "controlplane/config/plan.h"
+#include "controlplane/config/problem.h"
+#include "controlplane/fetch.h"
+#include "controlplane/findings.h"
+#include "controlplane/prices.h"
+#include "proto/auth/signer.h"
+#include "proto/base/clock.h"
+#include "proto/base/date.h"
+#include "proto/base/mem.h"
+#include "proto/dialect/dialect.h"
+#include "proto/dialect/provider_type.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    CALL_MS = 10000,  /* for each provider; all are asked at once */
+    SKEW_LOOK_S = 30, /* tokens and retry-after dates begin to mean something else */
+    SKEW_BAD_S = 300, /* signatures are refused (AWS: 5 minutes), certificates may seem not valid yet */
+    PRICES_OLD_DAYS = 90,
+    DISK_LOOK_MIB = 512,
+    DISK_BAD_MIB = 64, /* a worker's journal takes 24 MiB, whole, at the start */
+    NAMED_MODELS = 3,
+};
+
+struct options {
+    const char *config, *state;
+    bool json;
+};
+
+struct doctor {
+    const struct options *options;
+    struct findings findings;
+    struct config *config;
+    uv_loop_t loop;
+    unsigned under_way;
+    int64_t skew_s; /* of the provider whose clock was read first */
+    struct str skew_of;
+};
+
+/* One provider, asked for its list of models: reachable, certificate good, key good. */
+struct visit {
+    struct doctor *doctor;
+    const struct config_provider *provider;
+    const struct provider_type *type;
+    struct finding_section *section;
+    struct fetch *fetch;
+    struct tls_trust *trust;
+    uint64_t began_ms;
+};
+
+/* ---- the configuration ---- */
+
+static bool look_at_configuration(struct doctor *d)
+{
+    struct problems problems;
+    struct findings *f = &d->findings;
+    const char *path = d->options->config != NULL       ? d->options->config
+                       : access("weir.yaml", F_OK) == 0 ? "weir.yaml"
+                                                        : NULL;
+    struct finding_section *section = finding_section(f, STR("configuration"));
+    problems_init(&problems, str_of(path != NULL ? path : "weir"));
+    d->config = path != NULL ? config_load_file(path, env_get, &problems) : config_load_environment(env_get, &problems);
+    if (d->config != NULL)
+        finding_add(f, section, "file", FINDING_OK, NULL, "%s; providers: %zu, routes: %zu",
+                    path != NULL ? path : "none; built from the keys in the environment", d->config->providers.n,
+                    d->config->routes.n);
+    for (unsigned i = 0; i < problems.n; i++) {
+        const struct problem *p = &problems.kept[i];
+        const char *hint = arena_copy(&f->arena, p->hint).p;
+        enum finding_state state = p->level == PROBLEM_ERROR ? FINDING_BAD : FINDING_LOOK;
+        if (p->at.line > 0)
+            finding_add(f, section, "file", state, hint, "%.*s:%u:%u: %.*s", STR_FMT(problems.name), p->at.line,
+                        p->at.column, STR_FMT(p->text));
+        else
+            finding_add(f, section, "file", state, hint, "%s%s%.*s", path != NULL ? path : "", path != NULL ? ": " : "",
+                        STR_FMT(p->text));
+    }
+    problems_fini(&problems);
+    return d->config != NULL;
+}
+
+/* Anybody on this machine could use a key that anybody may read. */
+static void look_at_key_file(struct doctor *d, struct finding_section *section, const struct config_provider *p)
+{
+    struct stat st;
+    if (p->api_key_file.n == 0 || stat(arena_copy(&d->findings.arena, p->api_key_file).p, &st) != 0) return;
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        finding_add(&d->findings, section, "key file", FINDING_LOOK, "chmod 600, unless others are meant to use it",
+                    "%.*s may be read by others (mode %o)", STR_FMT(p->api_key_file), (unsigned)st.st_mode & 0777u);
+}
+
+static void look_at_prices(struct doctor *d, struct finding_section *section)
+{
+    struct findings *f = &d->findings;
+    struct prices list;
+    struct buf unknown = {0};
+    unsigned unknown_n = 0;
+    prices_builtin(&list);
+    uint64_t then_s = 0;
+    struct str text =
+        arena_printf(&f->arena, "%04u-%02u-%02uT00:00:00Z", list.date / 10000, list.date / 100 % 100, list.date % 100);
+    (void)date_read_rfc3339(text, &then_s);
+    int64_t days = (int64_t)(clock_wall_ns() / 1000000000u / 86400) - (int64_t)(then_s / 86400);
+    finding_add(f, section, "prices", days > PRICES_OLD_DAYS ? FINDING_LOOK : FINDING_OK,
+                "a newer weir has newer prices; models.*.price in weir.yaml wins over the list",
+                "built in, of %.10s, %lld days old", text.p, (long long)days);
+    for (size_t r = 0; r < d->config->routes.n; r++) {
+        const struct config_targets *lists[] = {&d->config->routes.at[r].targets, &d->config->routes.at[r].fallback};
+        for (unsigned l = 0; l < 2; l++)
+            for (size_t i = 0; i < lists[l]->n; i++) {
+                const struct config_target *t = &lists[l]->at[i];
+                struct price_row row;
+                if (str_contains(t->model_name, STR("*")) ||
+                    plan_price_of(d->config, &list, &d->config->providers.at[t->provider], t->model_name, &row))
+                    continue;
+                if (unknown_n++ < NAMED_MODELS)
+                    buf_addf(&unknown, "%s%.*s", unknown_n > 1 ? ", " : "", STR_FMT(t->model));
+            }
+    }
+    if (unknown_n > 0)
+        finding_add(f, section, "prices", FINDING_LOOK, "give models.NAME.price, or same_as a model that has one",
+                    "no price for %.*s%s: these calls have no cost, and no budget stops them",
+                    STR_FMT(buf_view(&unknown)), unknown_n > NAMED_MODELS ? " …" : "");
+    buf_fini(&unknown);
+    prices_fini(&list);
+}
+
+/* ---- this machine ---- */
+
+static bool is_running(const char *state)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/admin.sock", state);
+    bool runs = n > 0 && (size_t)n < sizeof at.sun_path && connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
+    close(fd);
+    return runs;
+}
+
+static void look_at_disk(struct doctor *d, struct finding_section *section, const char *path)
+{
+    struct statvfs fs;
+    if (statvfs(path, &fs) != 0) return;
+    uint64_t mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
+    finding_add(&d->findings, section, "disk",
+                mib < DISK_BAD_MIB    ? FINDING_BAD
+                : mib < DISK_LOOK_MIB ? FINDING_LOOK
+                                      : FINDING_OK,
+                "calls are refused when they cannot be recorded (accounting: strict); make room, or move store.path",
+                "%llu MiB free for the journals and the ledger", (unsigned long long)mib);
+}
+
+static void look_at_state(struct doctor *d, struct finding_section *section, bool runs)
+{
+    const char *state = d->options->state;
+    struct stat st;
+    struct findings *f = &d->findings;
+    if (lstat(state, &st) != 0) {
+        char *parent = xstrdup(state);
+        finding_add(f, section, "state", errno == ENOENT ? FINDING_OK : FINDING_BAD, NULL, "%s: %s", state,
+                    errno == ENOENT ? "will be made at the first start" : strerror(errno));
+        for (char *slash; (slash = strrchr(parent, '/')) != NULL && slash != parent && access(parent, F_OK) != 0;)
+            *slash = '\0';
+        look_at_disk(d, section, parent);
+        free(parent);
+        return;
+    }
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        finding_add(f, section, "state", FINDING_BAD, "give another directory with --state",
+                    "%s is not a directory of this user", state);
+    else if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        finding_add(f, section, "state", FINDING_BAD, "chmod 700: money and requests are noted there",
+                    "%s is open to others (mode %o)", state, (unsigned)st.st_mode & 0777u);
+    else
+        finding_add(f, section, "state", FINDING_OK, NULL, "%s%s", state, runs ? ", a weir is running on it" : "");
+    look_at_disk(d, section, state);
+}
+
+static bool is_free(const char *address)
+{
+    struct str host, text = str_of(address);
+    uint16_t port;
+    const char *why;
+    int family = 0, yes = 1;
+    uint8_t ip[16];
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at;
+    memset(&at, 0, sizeof at);
+    if (!url_parse_authority(text, &host, &port, &why) || !url_parse_ip(host, &family, ip)) return true;
+    if (family == 4) {
+        at.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+        memcpy(&at.v4.sin_addr, ip, 4);
+    } else {
+        at.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
+        memcpy(&at.v6.sin6_addr, ip, 16);
+    }
+    int fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    bool taken = fd >= 0 && bind(fd, &at.any, family == 4 ? sizeof at.v4 : sizeof at.v6) != 0 && errno == EADDRINUSE;
+    close(fd);
+    return !taken;
+}
+
+static void look_at_ports(struct doctor *d, struct finding_section *section)
+{
+    const struct config_server *s = &d->config->server;
+    struct buf free_ones = {0};
+    for (size_t i = 0; i <= s->listen.n; i++) {
+        struct str address = i < s->listen.n ? s->listen.at[i] : s->admin.http;
+        if (address.n == 0 || str_starts(address, STR("unix:"))) continue;
+        if (is_free(arena_copy(&d->findings.arena, address).p))
+            buf_addf(&free_ones, "%s%.*s", buf_len(&free_ones) > 0 ? ", " : "", STR_FMT(address));
+        else
+            finding_add(&d->findings, section, "port", FINDING_BAD,
+                        "end that program, or say another address in server.listen / server.admin.http",
+                        "%.*s is taken by another program", STR_FMT(address));
+    }
+    if (buf_len(&free_ones) > 0)
+        finding_add(&d->findings, section, "port", FINDING_OK, NULL, "free: %.*s", STR_FMT(buf_view(&free_ones)));
+    buf_fini(&free_ones);
+}
+
+/* ---- providers ---- */
+
+static void note_skew(struct visit *v, const struct fetch_answer *a)
+{
+    uint64_t theirs_s;
+    if (v->doctor->skew_of.n > 0 || !v->provider->url.tls || !date_read_http(http1_get(a->head, "date"), &theirs_s))
+        return;
+    v->doctor->skew_s = (int64_t)(clock_wall_ns() / 1000000000u) - (int64_t)theirs_s;
+    v->doctor->skew_of = v->provider->url.host;
+}
+
+static void judge_key(struct visit *v, const struct fetch_answer *a)
+{
+    struct findings *f = &v->doctor->findings;
+    struct upstream_error said = {.retry_after_ms = -1};
+    struct answer_headers none = {0};
+    bool has_key = v->provider->api_key.n > 0;
+    if (a->status >= 400) dialect_of(v->type->dialect)->read_error(a->status, &none, a->body, &f->arena, &said);
+    if (a->status / 100 == 2)
+        finding_add(f, v->section, "key", FINDING_OK, NULL, has_key ? "accepted" : "none is needed to list its models");
+    else if (a->status == 401 || a->status == 403)
+        finding_add(
+            f, v->section, "key", FINDING_BAD,
+            has_key
+                ? "is it of this provider, and whole? A key that may not list models can still be good for calls (403)"
+                : "give providers.NAME.api_key or api_key_file",
+            "%s: %u %.*s", has_key ? "refused" : "there is none, and one is wanted", a->status, STR_FMT(said.message));
+    else if (a->status == 404 || a->status == 405)
+        finding_add(f, v->section, "key", FINDING_LOOK, "if calls fail as well: has base_url the right path?",
+                    "cannot be tried: it has no list of models behind %.*s%s", STR_FMT(v->provider->base_url),
+                    v->type->models_path);
+    else if (a->status == 429)
+        finding_add(f, v->section, "key", FINDING_LOOK, "a limit of its account; calls go to other targets meanwhile",
+                    "known, and limited now: %.*s", STR_FMT(said.message));
+    else if (a->status / 100 == 3)
+        finding_add(f, v->section, "key", FINDING_LOOK, "weir follows no redirects: give the address that it leads to",
+                    "cannot be tried: a redirect to %.*s", STR_FMT(http1_get(a->head, "location")));
+    else
+        finding_add(f, v->section, "key", FINDING_LOOK, "a bad moment of the provider? try again",
+                    "cannot be tried: status %u %.*s", a->status, STR_FMT(said.message));
+}
+
+static const char *hint_for(enum weir_err e)
+{
+    switch (e) {
+    case WEIR_UP_DNS: return "is the name right, is there a resolver (/etc/resolv.conf)?";
+    case WEIR_UP_BLOCKED: return "a private address is only asked with allow_private: true";
+    case WEIR_UP_TLS: return "a proxy or an own authority in between? then give ca_file";
+    case WEIR_UP_TIMEOUT_CONNECT:
+    case WEIR_UP_CONNECT: return "is it up, may this machine reach it (firewall, egress policy)?";
+    default: return "does base_url lead to an HTTP API?";
+    }
+}
+
+static void on_answer(void *context, const struct fetch_answer *a)
+{
+    struct visit *v = context;
+    struct findings *f = &v->doctor->findings;
+    unsigned long long took_ms = clock_mono_ms() - v->began_ms;
+    v->fetch = NULL;
+    v->doctor->under_way--;
+    if (a->err != WEIR_OK) {
+        finding_add(f, v->section, "reach", FINDING_BAD, hint_for(a->err), "%.*s: %s", STR_FMT(v->provider->base_url),
+                    a->why);
+        return;
+    }
+    finding_add(f, v->section, "reach", FINDING_OK, NULL, "%.*s, %s, answers in %llu ms",
+                STR_FMT(v->provider->base_url), v->provider->url.tls ? "its certificate is good" : "without TLS",
+                took_ms);
+    judge_key(v, a);
+    note_skew(v, a);
+}
+
+static void visit_begin(struct doctor *d, struct visit *v, const struct config_provider *p)
+{
+    struct arena *a = &d->findings.arena;
+    struct buf head = {0};
+    const char *why = NULL;
+    *v = (struct visit){.doctor = d,
+                        .provider = p,
+                        .type = provider_type_of((unsigned)p->type),
+                        .section = finding_section(&d->findings, arena_printf(a, "provider %.*s", STR_FMT(p->at.name))),
+                        .began_ms = clock_mono_ms()};
+    look_at_key_file(d, v->section, p);
+    if (v->type->models_path == NULL) {
+        finding_add(&d->findings, v->section, "reach", FINDING_LOOK,
+                    "weir call MODEL \"hello\" tries it, and costs something",
+                    "not tried: a provider of type %s has nothing that is free to ask", v->type->name);
+        return;
+    }
+    if (p->url.tls && (v->trust = tls_trust_new(p->ca_pem, &why)) == NULL) {
+        finding_add(&d->findings, v->section, "reach", FINDING_BAD, "look at ca_file", "no certificate authorities: %s",
+                    why);
+        return;
+    }
+    struct str url = arena_printf(a, "%.*s%s", STR_FMT(p->base_url), v->type->models_path);
+    const struct credential key = {.secret = p->api_key};
+    const struct sign_request request = {.method = STR("GET"), .host = p->url.host};
+    if (p->api_key.n > 0 && signer_sign(v->type->signer, &request, &key, a, &head) != WEIR_OK)
+        finding_add(&d->findings, v->section, "key", FINDING_BAD, "read it again from where it came from",
+                    "holds bytes that no header may");
+    if (v->type->dialect == DIALECT_ANTHROPIC) http1_write_header(&head, STR("anthropic-version"), STR("2023-06-01"));
+    const struct fetch_request get = {
+        .url = url, .headers = buf_view(&head), .deadline_ms = CALL_MS, .body_limit = 4u << 20, .trust = v->trust};
+    v->fetch = fetch_start(&d->loop, &get, on_answer, v);
+    d->under_way++;
+    explicit_bzero(head.p, head.cap);
+    buf_fini(&head);
+}
+
+static void look_at_clock(struct doctor *d, struct finding_section *section)
+{
+    int64_t off = d->skew_s < 0 ? -d->skew_s : d->skew_s;
+    if (d->skew_of.n == 0) return;
+    finding_add(&d->findings, section, "clock",
+                off > SKEW_BAD_S    ? FINDING_BAD
+                : off > SKEW_LOOK_S ? FINDING_LOOK
+                                    : FINDING_OK,
+                "let NTP set it: signatures and tokens are refused when it is wrong", "%lld s %s that of %.*s",
+                (long long)off, d->skew_s < 0 ? "behind" : "ahead of", STR_FMT(d->skew_of));
+}
+
+static void look_at_providers(struct doctor *d)
+{
+    size_t n = d->config->providers.n;
+    struct visit *visits = xcalloc(n + 1, sizeof *visits);
+    for (size_t i = 0; i < n; i++) visit_begin(d, &visits[i], &d->config->providers.at[i]);
+    while (d->under_way > 0) uv_run(&d->loop, UV_RUN_ONCE);
+    uv_run(&d->loop, UV_RUN_DEFAULT); /* close callbacks */
+    for (size_t i = 0; i < n; i++) tls_trust_free(&visits[i].trust);
+    free(visits);
+}
+
+/* ---- the whole ---- */
+
+static void look(struct doctor *d)
+{
+    bool runs = is_running(d->options->state);
+    bool configured = look_at_configuration(d);
+    if (configured) look_at_prices(d, finding_section(&d->findings, STR("configuration")));
+    struct finding_section *here = finding_section(&d->findings, STR("this machine"));
+    look_at_state(d, here, runs);
+    if (configured && !runs) look_at_ports(d, here);
+    if (!configured) return;
+    look_at_providers(d);
+    look_at_clock(d, here);
+}
+
+static bool read_options(int argc, char **argv, struct options *o)
+{
+    *o = (struct options){0};
+    for (int i = 2; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (value == NULL)
+            return false;
+        else if (strcmp(argv[i], "--config") == 0)
+            o->config = value;
+        else if (strcmp(argv[i], "--state") == 0)
+            o->state = value;
+        else if (strcmp(argv[i], "--output") == 0 && (strcmp(value, "json") == 0 || strcmp(value, "table") == 0))
+            o->json = strcmp(value, "json") == 0;
+        else
+            return false;
+        i++;
+    }
+    return o->state != NULL;
+}
+
+int doctor_main(int argc, char **argv)
+{
+    struct options o;
+    struct doctor d = {.options = &o};
+    struct buf out = {0};
+    if (!read_options(argc, argv, &o)) {
+        fputs("usage: weir-controlplane --doctor --state DIR [--config FILE] [--output table|json]\n", stderr);
+        return 2;
+    }
+    findings_init(&d.findings);
+    uv_loop_init(&d.loop);
+    look(&d);
+    if (o.json)
+        findings_write_json(&d.findings, &out);
+    else
+        findings_write_text(&d.findings, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL, &out);
+    struct str text = buf_view(&out);
+    fwrite(text.p, 1, text.n, stdout);
+    int code = d.findings.count[FINDING_BAD] > 0 ? 1 : 0;
+    uv_loop_close(&d.loop);
+    config_free(&d.config);
+    findings_fini(&d.findings);
+    buf_fini(&out);
+    return code;
+}
