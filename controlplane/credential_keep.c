@@ -60,7 +60,7 @@ static struct str scope_of(const struct config_provider *p)
     return STR("https://ai.azure.com/.default");
 }
 
-static struct credential_conf conf_of(const struct config_provider *p, uint16_t id)
+struct credential_conf credential_keep_conf(const struct config_provider *p, uint16_t id)
 {
     const struct config_credential *k = &p->credential;
     return (struct credential_conf){
@@ -94,7 +94,7 @@ void credential_keep_configure(struct core *c)
     for (size_t i = 0; i < c->config->providers.n; i++) {
         const struct config_provider *p = &c->config->providers.at[i];
         if (!p->fetches_token) continue;
-        conf[n++] = conf_of(p, c->plan->provider_id[i]);
+        conf[n++] = credential_keep_conf(p, c->plan->provider_id[i]);
         wanted[c->plan->provider_id[i]] = true;
     }
     credentials_configure(c->credentials, conf, n);

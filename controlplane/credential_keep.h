@@ -8,7 +8,11 @@
 
 #include "controlplane/credentials.h"
 
+struct config_provider;
 struct core;
+
+/* What a provider's credential is fetched with; views of the configuration. Only where p->fetches_token. */
+struct credential_conf credential_keep_conf(const struct config_provider *p, uint16_t provider_id);
 
 void credential_keep_start(struct core *c);     /* before the first configuration is taken */
 void credential_keep_configure(struct core *c); /* a configuration was taken */

@@ -4,6 +4,7 @@
 #include "controlplane/config/env.h"
 #include "controlplane/config/plan.h"
 #include "controlplane/config/problem.h"
+#include "controlplane/credential_keep.h"
 #include "controlplane/fetch.h"
 #include "controlplane/findings.h"
 #include "controlplane/prices.h"
@@ -46,18 +47,24 @@ struct doctor {
     struct config *config;
     uv_loop_t loop;
     unsigned under_way;
+    struct visit *visits;
+    unsigned visits_n;
     int64_t skew_s; /* of the provider whose clock was read first */
     struct str skew_of;
 };
 
-/* One provider, asked for its list of models: reachable, certificate good, key good. */
+/* One provider, asked with one of its keys for its list of models: reachable, certificate good, key good. */
 struct visit {
     struct doctor *doctor;
     const struct config_provider *provider;
     const struct provider_type *type;
     struct finding_section *section;
+    struct str key;   /* configured; empty: none, or one is fetched */
+    const char *what; /* "key", "key 2" */
+    bool first;       /* of its provider: tells how it is reached */
+    bool waits;       /* for its credential */
     struct fetch *fetch;
-    struct tls_trust *trust;
+    struct tls_trust *trust; /* the fetch uses it to its end */
     uint64_t began_ms;
 };
 
@@ -93,13 +100,13 @@ static bool look_at_configuration(struct doctor *d)
 }
 
 /* Anybody on this machine could use a key that anybody may read. */
-static void look_at_key_file(struct doctor *d, struct finding_section *section, const struct config_provider *p)
+static void look_at_key_file(struct doctor *d, struct finding_section *section, struct str path)
 {
     struct stat st;
-    if (p->api_key_file.n == 0 || stat(arena_copy(&d->findings.arena, p->api_key_file).p, &st) != 0) return;
+    if (path.n == 0 || stat(arena_copy(&d->findings.arena, path).p, &st) != 0) return;
     if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         finding_add(&d->findings, section, "key file", FINDING_LOOK, "chmod 600, unless others are meant to use it",
-                    "%.*s may be read by others (mode %o)", STR_FMT(p->api_key_file), (unsigned)st.st_mode & 0777u);
+                    "%.*s may be read by others (mode %o)", STR_FMT(path), (unsigned)st.st_mode & 0777u);
 }
 
 static void look_at_prices(struct doctor *d, struct finding_section *section)
@@ -252,29 +259,31 @@ static void judge_key(struct visit *v, const struct fetch_answer *a)
     struct findings *f = &v->doctor->findings;
     struct upstream_error said = {.retry_after_ms = -1};
     struct answer_headers none = {0};
-    bool has_key = v->provider->api_key.n > 0;
+    bool has_key = v->key.n > 0 || v->provider->fetches_token;
     if (a->status >= 400) dialect_of(v->type->dialect)->read_error(a->status, &none, a->body, &f->arena, &said);
     if (a->status / 100 == 2)
-        finding_add(f, v->section, "key", FINDING_OK, NULL, has_key ? "accepted" : "none is needed to list its models");
+        finding_add(f, v->section, v->what, FINDING_OK, NULL,
+                    has_key ? "accepted" : "none is needed to list its models");
     else if (a->status == 401 || a->status == 403)
         finding_add(
-            f, v->section, "key", FINDING_BAD,
+            f, v->section, v->what, FINDING_BAD,
             has_key
                 ? "is it of this provider, and whole? A key that may not list models can still be good for calls (403)"
                 : "give providers.NAME.api_key or api_key_file",
             "%s: %u %.*s", has_key ? "refused" : "there is none, and one is wanted", a->status, STR_FMT(said.message));
     else if (a->status == 404 || a->status == 405)
-        finding_add(f, v->section, "key", FINDING_LOOK, "if calls fail as well: has base_url the right path?",
+        finding_add(f, v->section, v->what, FINDING_LOOK, "if calls fail as well: has base_url the right path?",
                     "cannot be tried: it has no list of models behind %.*s%s", STR_FMT(v->provider->base_url),
                     v->type->models_path);
     else if (a->status == 429)
-        finding_add(f, v->section, "key", FINDING_LOOK, "a limit of its account; calls go to other targets meanwhile",
+        finding_add(f, v->section, v->what, FINDING_LOOK, "a limit of its account; calls go to other targets meanwhile",
                     "known, and limited now: %.*s", STR_FMT(said.message));
     else if (a->status / 100 == 3)
-        finding_add(f, v->section, "key", FINDING_LOOK, "weir follows no redirects: give the address that it leads to",
+        finding_add(f, v->section, v->what, FINDING_LOOK,
+                    "weir follows no redirects: give the address that it leads to",
                     "cannot be tried: a redirect to %.*s", STR_FMT(http1_get(a->head, "location")));
     else
-        finding_add(f, v->section, "key", FINDING_LOOK, "a bad moment of the provider? try again",
+        finding_add(f, v->section, v->what, FINDING_LOOK, "a bad moment of the provider? try again",
                     "cannot be tried: status %u %.*s", a->status, STR_FMT(said.message));
 }
 
@@ -297,29 +306,27 @@ static void on_answer(void *context, const struct fetch_answer *a)
     unsigned long long took_ms = clock_mono_ms() - v->began_ms;
     v->fetch = NULL;
     v->doctor->under_way--;
+    if (!v->first && a->err != WEIR_OK) return; /* the first visit tells it */
     if (a->err != WEIR_OK) {
         finding_add(f, v->section, "reach", FINDING_BAD, hint_for(a->err), "%.*s: %s", STR_FMT(v->provider->base_url),
                     a->why);
         return;
     }
-    finding_add(f, v->section, "reach", FINDING_OK, NULL, "%.*s, %s, answers in %llu ms",
-                STR_FMT(v->provider->base_url), v->provider->url.tls ? "its certificate is good" : "without TLS",
-                took_ms);
+    if (v->first)
+        finding_add(f, v->section, "reach", FINDING_OK, NULL, "%.*s, %s, answers in %llu ms",
+                    STR_FMT(v->provider->base_url), v->provider->url.tls ? "its certificate is good" : "without TLS",
+                    took_ms);
     judge_key(v, a);
     note_skew(v, a);
 }
 
-static void visit_begin(struct doctor *d, struct visit *v, const struct config_provider *p)
+/* c: what is shown; its views are read now. */
+static void visit_ask(struct visit *v, enum signer_kind signer, const struct credential *c)
 {
-    struct arena *a = &d->findings.arena;
+    struct doctor *d = v->doctor;
+    const struct config_provider *p = v->provider;
     struct buf head = {0};
     const char *why = NULL;
-    *v = (struct visit){.doctor = d,
-                        .provider = p,
-                        .type = provider_type_of((unsigned)p->type),
-                        .section = finding_section(&d->findings, arena_printf(a, "provider %.*s", STR_FMT(p->at.name))),
-                        .began_ms = clock_mono_ms()};
-    look_at_key_file(d, v->section, p);
     if (v->type->models_path == NULL) {
         finding_add(&d->findings, v->section, "reach", FINDING_LOOK,
                     "weir call MODEL \"hello\" tries it, and costs something",
@@ -331,19 +338,94 @@ static void visit_begin(struct doctor *d, struct visit *v, const struct config_p
                     why);
         return;
     }
-    struct str url = arena_printf(a, "%.*s%s", STR_FMT(p->base_url), v->type->models_path);
-    const struct credential key = {.secret = p->api_key};
-    const struct sign_request request = {.method = STR("GET"), .host = p->url.host};
-    if (p->api_key.n > 0 && signer_sign(v->type->signer, &request, &key, a, &head) != WEIR_OK)
-        finding_add(&d->findings, v->section, "key", FINDING_BAD, "read it again from where it came from",
+    struct str url = arena_printf(&d->findings.arena, "%.*s%s", STR_FMT(p->base_url), v->type->models_path);
+    const struct sign_request request = {.method = STR("GET"), .host = p->url.host, .region = p->region};
+    if (c->secret.n > 0 && signer_sign(signer, &request, c, &d->findings.arena, &head) != WEIR_OK)
+        finding_add(&d->findings, v->section, v->what, FINDING_BAD, "read it again from where it came from",
                     "holds bytes that no header may");
     if (v->type->dialect == DIALECT_ANTHROPIC) http1_write_header(&head, STR("anthropic-version"), STR("2023-06-01"));
     const struct fetch_request get = {
         .url = url, .headers = buf_view(&head), .deadline_ms = CALL_MS, .body_limit = 4u << 20, .trust = v->trust};
+    v->began_ms = clock_mono_ms();
     v->fetch = fetch_start(&d->loop, &get, on_answer, v);
     d->under_way++;
-    explicit_bzero(head.p, head.cap);
+    if (head.p != NULL) explicit_bzero(head.p, head.cap);
     buf_fini(&head);
+}
+
+/* The credential of a provider that fetches one. */
+static void on_credential(void *doctor, const struct credential_event *e)
+{
+    struct doctor *d = doctor;
+    struct visit *v = &d->visits[e->provider_id];
+    if (!v->waits) return;
+    v->waits = false;
+    d->under_way--;
+    if (e->value == NULL) {
+        finding_add(&d->findings, v->section, v->what, FINDING_BAD,
+                    "is this machine the one that has it? providers.NAME.credential says where to look", "none: %s",
+                    e->why);
+        return;
+    }
+    finding_add(&d->findings, v->section, v->what, FINDING_OK, NULL, "from %s%s", e->via,
+                e->expires_mono_ms == UINT64_MAX ? "" : ", renewed before it ends");
+    visit_ask(v, v->type->token_signer != SIGNER_NONE ? v->type->token_signer : v->type->signer, e->value);
+}
+
+static struct visit *visit_add(struct doctor *d, const struct config_provider *p, struct str key, unsigned number)
+{
+    struct arena *a = &d->findings.arena;
+    struct visit *v = &d->visits[d->visits_n++];
+    *v = (struct visit){.doctor = d,
+                        .provider = p,
+                        .type = provider_type_of((unsigned)p->type),
+                        .section = finding_section(&d->findings, arena_printf(a, "provider %.*s", STR_FMT(p->at.name))),
+                        .key = key,
+                        .what = number == 0 ? "key" : arena_printf(a, "key %u", number).p,
+                        .first = number < 2};
+    return v;
+}
+
+static void look_at_provider(struct doctor *d, const struct config_provider *p)
+{
+    if (p->api_keys.n == 0) {
+        struct visit *v = visit_add(d, p, p->api_key, 0);
+        look_at_key_file(d, v->section, p->api_key_file);
+        v->waits = p->fetches_token;
+        if (v->waits) v->what = "credential";
+    }
+    for (size_t i = 0; i < p->api_keys.n; i++) {
+        struct visit *v = visit_add(d, p, p->api_keys.at[i].key, (unsigned)i + 1);
+        look_at_key_file(d, v->section, p->api_keys.at[i].key_file);
+    }
+}
+
+static void look_at_providers(struct doctor *d)
+{
+    const struct config_providers *all = &d->config->providers;
+    const struct credentials_settings settings = {
+        .loop = &d->loop, .env = env_get, .on_event = on_credential, .context = d};
+    unsigned most = 0, fetched = 0;
+    for (size_t i = 0; i < all->n; i++) most += 1 + (unsigned)all->at[i].api_keys.n;
+    d->visits = xcalloc(most + 1, sizeof *d->visits);
+    struct credential_conf *conf = xcalloc(most + 1, sizeof *conf);
+    struct credentials *credentials = credentials_new(&settings);
+    for (size_t i = 0; i < all->n; i++) look_at_provider(d, &all->at[i]);
+    for (unsigned i = 0; i < d->visits_n; i++) {
+        struct visit *v = &d->visits[i];
+        const struct credential key = {.secret = v->key};
+        if (v->waits)
+            conf[fetched++] = credential_keep_conf(v->provider, (uint16_t)i), d->under_way++;
+        else
+            visit_ask(v, v->type->signer, &key);
+    }
+    credentials_configure(credentials, conf, fetched);
+    while (d->under_way > 0) uv_run(&d->loop, UV_RUN_ONCE);
+    credentials_free(&credentials);
+    uv_run(&d->loop, UV_RUN_DEFAULT); /* close callbacks */
+    for (unsigned i = 0; i < d->visits_n; i++) tls_trust_free(&d->visits[i].trust);
+    free(conf);
+    free(d->visits);
 }
 
 static void look_at_clock(struct doctor *d, struct finding_section *section)
@@ -356,17 +438,6 @@ static void look_at_clock(struct doctor *d, struct finding_section *section)
                                     : FINDING_OK,
                 "let NTP set it: signatures and tokens are refused when it is wrong", "%lld s %s that of %.*s",
                 (long long)off, d->skew_s < 0 ? "behind" : "ahead of", STR_FMT(d->skew_of));
-}
-
-static void look_at_providers(struct doctor *d)
-{
-    size_t n = d->config->providers.n;
-    struct visit *visits = xcalloc(n + 1, sizeof *visits);
-    for (size_t i = 0; i < n; i++) visit_begin(d, &visits[i], &d->config->providers.at[i]);
-    while (d->under_way > 0) uv_run(&d->loop, UV_RUN_ONCE);
-    uv_run(&d->loop, UV_RUN_DEFAULT); /* close callbacks */
-    for (size_t i = 0; i < n; i++) tls_trust_free(&visits[i].trust);
-    free(visits);
 }
 
 /* ---- the whole ---- */

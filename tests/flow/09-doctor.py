@@ -10,6 +10,7 @@ import certs
 import ports
 import processes
 import rig
+from token_server import Issuer, TokenServer
 
 
 def run(folder, config=None, *words, env=None):
@@ -30,6 +31,7 @@ def config(providers, **top):
 
 def findings(done):
     """{(section, what): (state, text + hint)}; the worst of each."""
+    assert done.stdout.startswith("{"), done.stdout + done.stderr
     rank, found = {"ok": 0, "look": 1, "bad": 2}, {}
     for f in json.loads(done.stdout)["findings"]:
         at = f["section"], f["what"]
@@ -73,6 +75,25 @@ def test_each_thing_that_a_provider_may_say_or_not(tmp_path):
     assert done.returncode == 1 and json.loads(done.stdout)["ok"] is False
     assert "sk-0123" not in done.stdout + done.stderr
     assert {(k.line, k.headers["authorization"]) for k in keys} == {("GET /v1/models HTTP/1.1", "Bearer sk-0123456789abcdef")}
+
+
+def test_several_keys_and_a_credential_that_is_fetched(tmp_path):
+    def by_key(conn, request):
+        (answers(200) if request.headers.get("authorization", "").endswith(("good", "t1")) or request.headers.get("api-key") == "good" else answers(403))(conn, request)
+
+    with rig.Origin(by_key) as origin, TokenServer(Issuer()) as issuer:
+        url = f"http://127.0.0.1:{origin.port}"
+        entra = {"type": "azure", "base_url": url, "api_key": None, "tenant_id": "ten", "client_id": "app", "client_secret": "s"}
+        providers = {"two": {"base_url": url + "/v1", "api_keys": [{"key": "sk-good"}, {"key": "sk-poor"}]},
+                     "entra": {**entra, "token_url": issuer.url}, "lost": {**entra, "token_url": f"http://127.0.0.1:{ports.free_port()}"}}
+        c = config(providers)
+        for name in providers:
+            c["providers"][name] = {k: v for k, v in c["providers"][name].items() if v is not None and (name != "two" or k != "api_key")}
+        done = run(tmp_path, c, "-o", "json")
+    found = findings(done)
+    assert found["provider two", "key 1"][0] == "ok" and found["provider two", "key 2"][0] == "bad", done.stdout
+    assert found["provider entra", "credential"][0] == "ok", done.stdout
+    assert found["provider lost", "credential"][0] == "bad" and "none: " in found["provider lost", "credential"][1], done.stdout
 
 
 def test_certificates_and_the_clock(tmp_path):
