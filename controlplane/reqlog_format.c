@@ -92,6 +92,7 @@ static const char *dialect_word(uint8_t dialect)
     case SNAP_ANTHROPIC: return "anthropic";
     case SNAP_GEMINI: return "gemini";
     case SNAP_RESPONSES: return "responses";
+    case SNAP_CONVERSE: return "converse";
     default: return "?";
     }
 }

@@ -63,6 +63,17 @@ static struct str bearer(struct str authorization)
     return STR_NULL;
 }
 
+/* "AWS4-HMAC-SHA256 Credential=KEY/20261127/us-east-1/…": the signature is not ours to check, the access key's id is the key here. */
+static struct str access_key(struct str authorization)
+{
+    const struct str scheme = STR("AWS4-HMAC-SHA256 "), member = STR("Credential=");
+    if (!str_starts(authorization, scheme)) return STR_NULL;
+    ptrdiff_t at = str_find(authorization, member);
+    if (at < 0) return STR_NULL;
+    struct str scope = str_slice(authorization, (size_t)at + member.n, authorization.n);
+    return str_split(&scope, '/');
+}
+
 static struct str query_key(struct str query)
 {
     while (query.n > 0) {
@@ -86,8 +97,12 @@ static enum weir_err check_key(struct request *r, const struct http1_head *h, st
 {
     const struct snap *sn = r->gen->sn;
     if (sn->s->keys.n == 0 && !sn->s->server.auth_keys) return WEIR_OK;
-    struct str place[] = {bearer(http1_get(h, "authorization")), http1_get(h, "x-api-key"),
-                          http1_get(h, "x-goog-api-key"), http1_get(h, "api-key"), query_key(h->query)};
+    struct str place[] = {bearer(http1_get(h, "authorization")),
+                          access_key(http1_get(h, "authorization")),
+                          http1_get(h, "x-api-key"),
+                          http1_get(h, "x-goog-api-key"),
+                          http1_get(h, "api-key"),
+                          query_key(h->query)};
     bool any = false;
     for (size_t i = 0; i < sizeof place / sizeof place[0] && r->key == NULL; i++) {
         any = any || place[i].n > 0;
@@ -106,7 +121,11 @@ const struct dialect *admit_guess_dialect(const struct http1_head *h)
 {
     bool anthropic = http1_get(h, "anthropic-version").p != NULL || str_contains(h->path, STR("messages"));
     bool google = http1_get(h, "x-goog-api-key").p != NULL || http1_get(h, "x-goog-api-client").p != NULL;
-    return dialect_of(anthropic ? DIALECT_ANTHROPIC : google ? DIALECT_GEMINI : DIALECT_OPENAI_CHAT);
+    bool amazon = http1_get(h, "x-amz-date").p != NULL || str_starts(h->path, STR("/model/"));
+    return dialect_of(anthropic ? DIALECT_ANTHROPIC
+                      : google  ? DIALECT_GEMINI
+                      : amazon  ? DIALECT_CONVERSE
+                                : DIALECT_OPENAI_CHAT);
 }
 
 static enum weir_err find_endpoint(struct request *r, const struct http1_head *h, struct str *ret_why)
@@ -128,7 +147,8 @@ static enum weir_err find_endpoint(struct request *r, const struct http1_head *h
                    : arena_printf(&r->keep.arena,
                                   "no such endpoint \"%.*s\". Spoken here: POST /v1/chat/completions, "
                                   "POST /v1/responses, POST /v1/messages, "
-                                  "POST /v1beta/models/{model}:generateContent, GET /v1/models",
+                                  "POST /v1beta/models/{model}:generateContent, POST /model/{model}/converse, "
+                                  "GET /v1/models",
                                   STR_FMT(path));
     return WEIR_NO_ENDPOINT;
 }

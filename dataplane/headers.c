@@ -18,13 +18,15 @@ static bool is_prefixed(struct str name, struct str prefix)
 bool headers_go_up(struct str name)
 {
     return (is_prefixed(name, STR("anthropic-")) && !str_iis(name, "anthropic-version")) ||
-           is_prefixed(name, STR("x-stainless-")) || str_iis(name, "x-goog-api-client") ||
-           str_iis(name, "openai-beta") || str_iis(name, "idempotency-key") || str_iis(name, "x-client-request-id");
+           is_prefixed(name, STR("x-amzn-bedrock-")) || is_prefixed(name, STR("x-stainless-")) ||
+           str_iis(name, "x-goog-api-client") || str_iis(name, "openai-beta") || str_iis(name, "idempotency-key") ||
+           str_iis(name, "x-client-request-id");
 }
 
 bool headers_go_down(struct str name)
 {
     return is_prefixed(name, STR("anthropic-")) || is_prefixed(name, STR("openai-")) ||
+           is_prefixed(name, STR("x-amzn-bedrock-")) || str_iis(name, "x-amzn-errortype") ||
            is_prefixed(name, STR("x-ratelimit-")) || str_iis(name, "x-should-retry");
 }
 
@@ -152,7 +154,7 @@ void headers_write_forwarded(const struct http1_head *answer, bool same, struct 
             write_retry_after(name, value, HEADERS_RETRY_MOST_S, out);
         else if (str_iis(name, "retry-after-ms"))
             write_retry_after(name, value, HEADERS_RETRY_MOST_S * 1000, out);
-        else if (str_iis(name, "x-request-id") || str_iis(name, "request-id"))
+        else if (str_iis(name, "x-request-id") || str_iis(name, "request-id") || str_iis(name, "x-amzn-requestid"))
             pass_on(out, STR("x-weir-upstream-request-id"), value);
         else if (same && headers_go_down(name) && !http1_is_hop_by_hop(answer, name))
             pass_on(out, name, value);
@@ -180,8 +182,8 @@ void headers_write_ours(struct request *r, bool attempt, bool cost, struct buf *
 {
     const struct snap *sn = r->gen->sn;
     line(out, STR("x-request-id: "), str_of(r->id));
-    if (r->dialect != NULL && r->dialect->id == DIALECT_ANTHROPIC)
-        line(out, STR("request-id: "), str_of(r->id)); /* where Anthropic's SDKs look for it */
+    if (r->dialect != NULL && r->dialect->id_header != NULL)
+        http1_write_header(out, str_of(r->dialect->id_header), str_of(r->id));
     if (r->route != NULL) http1_write_header(out, STR("x-weir-route"), snap_text(sn, r->route->name));
     if (attempt && r->provider != NULL) {
         line(out, STR("x-weir-provider: "), snap_text(sn, r->provider->name));

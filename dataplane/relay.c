@@ -199,6 +199,7 @@ static const struct step *error_is_whole(struct request *r)
         .limit_requests_reset =
             http1_get(h, anthropic ? "anthropic-ratelimit-requests-reset" : "x-ratelimit-reset-requests"),
         .limit_tokens_reset = http1_get(h, anthropic ? "anthropic-ratelimit-tokens-reset" : "x-ratelimit-reset-tokens"),
+        .error_type = http1_get(h, "x-amzn-errortype"),
         .date = http1_get(h, "date"),
     };
     r->x.target->read_error(h->status, &a, body, &r->keep.arena, &r->said);

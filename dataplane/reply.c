@@ -74,6 +74,8 @@ static uint64_t retry_after_s(const struct request *r)
 static void write_error_headers(struct request *r, struct buf *head)
 {
     headers_write_ours(r, r->tries > 0, false, head);
+    if (r->relayed.status == 0 && r->dialect->error_header != NULL)
+        http1_write_header(head, str_of(r->dialect->error_header), str_of(r->dialect->error_word(r->err)));
     http1_write_header(head, STR("x-weir-error"), str_of(err_word(r->err)));
     bool upstream = r->tries > 0 && r->err >= WEIR_UP_RATE_LIMIT;
     buf_add(head, upstream ? STR("x-weir-error-source: upstream\r\n") : STR("x-weir-error-source: gateway\r\n"));

@@ -66,6 +66,7 @@ enum snap_dialect {
     SNAP_ANTHROPIC,
     SNAP_GEMINI,
     SNAP_RESPONSES,
+    SNAP_CONVERSE,
     SNAP_DIALECTS
 }; /* same numbers as proto/dialect/dialect.h */
 

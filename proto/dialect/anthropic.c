@@ -20,6 +20,7 @@ const struct dialect anthropic = {
     .error_status = anthropic_error_status,
     .write_error = anthropic_error_write,
     .write_stream_error = anthropic_write_stream_error,
+    .id_header = "request-id",
     .path = "/messages",
     .starts_once = true,
 };

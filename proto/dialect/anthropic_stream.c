@@ -76,7 +76,7 @@ static void close_block(void *st, const struct serial_part *p, struct buf *out)
     event_end(out);
 }
 
-static const struct serial_ops BLOCKS = {open_block, block_delta, close_block};
+static const struct serial_ops BLOCKS = {.open = open_block, .delta = block_delta, .close = close_block};
 
 /* ---- Steps ---- */
 

@@ -198,16 +198,6 @@ static enum weir_err write_turn(struct anthropic_writing *w, const struct messag
     return e;
 }
 
-/* A trailing assistant message is continued by the older models, which mind blanks at its end. */
-static void trim_prefill(struct message *last)
-{
-    struct part *p = last->parts.last;
-    if (p == NULL || p->kind != PART_TEXT) return;
-    while (p->text.n > 0 && (p->text.p[p->text.n - 1] == ' ' || p->text.p[p->text.n - 1] == '\n' ||
-                             p->text.p[p->text.n - 1] == '\t' || p->text.p[p->text.n - 1] == '\r'))
-        p->text.n--;
-}
-
 enum weir_err anthropic_write_turns(struct anthropic_writing *w, const struct turns *turns)
 {
     static const char go_on[] = "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"(continue)\"}]}";
@@ -218,7 +208,7 @@ enum weir_err anthropic_write_turns(struct anthropic_writing *w, const struct tu
         buf_addz(w->out, go_on);
         first = false;
     }
-    if (prefill && w->traits.prefill) trim_prefill(turns->last);
+    if (prefill && w->traits.prefill) turns_trim_end(turns);
     for (const struct message *m = turns->first; m != NULL && e == WEIR_OK; m = m->next) {
         e = write_turn(w, m, first);
         first = false;

@@ -36,6 +36,9 @@ enum member {
     M_CONTENTS,
     M_GENERATION_CONFIG,
     M_GENERATION_CONFIG_SNAKE,
+    M_INFERENCE_CONFIG,
+    M_TOOL_CONFIG,
+    M_OUTPUT_CONFIG_CAMEL,
     M_COUNT
 };
 
@@ -60,6 +63,9 @@ static const char *const MEMBERS[M_COUNT] = {
     "contents",
     "generationConfig",
     "generation_config",
+    "inferenceConfig",
+    "toolConfig",
+    "outputConfig",
 };
 
 struct reading {
@@ -190,6 +196,25 @@ static enum weir_err read_gemini(struct reading *r, struct call *call)
     return WEIR_OK;
 }
 
+static bool is_filled_array(struct str value)
+{
+    return value.n > 2 && value.p[0] == '[' && str_trim(str_slice(value, 1, value.n - 1)).n > 0;
+}
+
+static enum weir_err read_converse(struct reading *r, struct call *call)
+{
+    struct str value;
+    if (json_find(r->value[M_INFERENCE_CONFIG], "maxTokens", &value, &r->scratch) == JSON_FOUND) {
+        r->value[M_MAX_TOKENS] = value;
+        enum weir_err e = read_count(r, M_MAX_TOKENS, 0, &call->max_output);
+        if (e != WEIR_OK) return bad(r, "%s must be a whole number in its range", "inferenceConfig.maxTokens");
+    }
+    if (json_find(r->value[M_TOOL_CONFIG], "tools", &value, &r->scratch) == JSON_FOUND) r->value[M_TOOLS] = value;
+    if (json_find(r->value[M_OUTPUT_CONFIG_CAMEL], "textFormat", &value, &r->scratch) == JSON_FOUND)
+        call->needs_json_schema = !is_absent(value);
+    return WEIR_OK;
+}
+
 static enum weir_err read_responses(struct reading *r, struct call *call)
 {
     struct str format, type;
@@ -240,6 +265,29 @@ static void count_part(struct media *m, yyjson_val *part)
     /* A document stays counted by its bytes: how many pages it has is not known here. */
 }
 
+/* Converse: a block is an object with one member, its kind. */
+static void count_converse_block(struct media *m, yyjson_val *block)
+{
+    yyjson_val *image = tree_get(block, "image"), *audio = tree_get(block, "audio");
+    if (image != NULL) count_image(m, tree_get_str(tree_get(image, "source"), "bytes"));
+    if (audio == NULL) return;
+    struct str data = tree_get_str(tree_get(audio, "source"), "bytes");
+    m->bytes += (int64_t)data.n;
+    m->tokens += (int64_t)data.n / AUDIO_BYTES_PER_TOKEN + 1;
+}
+
+static void count_converse_blocks(struct media *m, yyjson_val *content)
+{
+    size_t i, n, j, k;
+    yyjson_val *block, *inner;
+    yyjson_arr_foreach(content, i, n, block)
+    {
+        count_converse_block(m, block);
+        yyjson_arr_foreach(tree_get(tree_get(block, "toolResult"), "content"), j, k, inner)
+            count_converse_block(m, inner);
+    }
+}
+
 static void count_gemini_part(struct media *m, yyjson_val *part)
 {
     yyjson_val *media = tree_get(part, "inlineData"), *file = tree_get(part, "fileData");
@@ -279,7 +327,8 @@ static enum weir_err bound_input(enum dialect_id client, struct reading *r, stru
     if (r->value[M_CONTENTS].p != NULL && r->gemini) messages = r->value[M_CONTENTS];
     struct media m = {.image_tokens = str_icontains(call->model, STR("4o-mini")) ? IMAGE_TOKENS_4O_MINI : IMAGE_TOKENS};
     if ((r->gemini && str_contains(messages, STR("ata\""))) || str_contains(messages, STR("\"image")) ||
-        str_contains(messages, STR("\"input_audio")) || str_contains(messages, STR("\"input_image")) ||
+        str_contains(messages, STR("\"input_audio")) || str_contains(messages, STR("\"audio\"")) ||
+        str_contains(messages, STR("\"input_image")) ||
         str_contains(messages, STR("\\u"))) { /* an escape could hide a type's name */
         yyjson_val *root, *message;
         struct arena tree;
@@ -290,6 +339,10 @@ static enum weir_err bound_input(enum dialect_id client, struct reading *r, stru
             size_t i, n;
             yyjson_arr_foreach(root, i, n, message)
             {
+                if (client == DIALECT_CONVERSE) {
+                    count_converse_blocks(&m, tree_get(message, "content"));
+                    continue;
+                }
                 count_parts(&m, r->gemini ? message : tree_get(message, "content"));
                 count_parts(&m, tree_get(message, "output")); /* Responses: of a call */
             }
@@ -305,20 +358,16 @@ static enum weir_err bound_input(enum dialect_id client, struct reading *r, stru
     return WEIR_OK;
 }
 
-static bool is_filled_array(struct str value)
-{
-    return value.n > 2 && value.p[0] == '[' && str_trim(str_slice(value, 1, value.n - 1)).n > 0;
-}
-
 static enum weir_err read_members(enum dialect_id client, struct reading *r, struct str body, struct call *call)
 {
     enum weir_err e = collect(r, body);
     if (e == WEIR_OK) e = read_model(r, call);
-    if (e == WEIR_OK && !r->gemini) e = read_bool(r, M_STREAM, &call->stream);
+    if (e == WEIR_OK && !dialect_of(client)->model_in_path) e = read_bool(r, M_STREAM, &call->stream);
     if (e == WEIR_OK)
         e = r->gemini                     ? read_gemini(r, call)
             : client == DIALECT_ANTHROPIC ? read_anthropic(r, call)
             : client == DIALECT_RESPONSES ? read_responses(r, call)
+            : client == DIALECT_CONVERSE  ? read_converse(r, call)
                                           : read_openai(r, call);
     if (e == WEIR_OK && client == DIALECT_RESPONSES) {
         if (is_absent(r->value[M_INPUT])) e = bad(r, "%s is missing", MEMBERS[M_INPUT]);

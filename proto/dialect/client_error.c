@@ -80,3 +80,50 @@ uint16_t gemini_error_status(enum weir_err e)
 {
     return err_row(e)->http;
 }
+
+void converse_error_write(enum weir_err e, struct str message, struct buf *out)
+{
+    buf_add(out, STR("{\"message\":"));
+    buf_add_json_str(out, text_of(e, message));
+    buf_addc(out, '}');
+}
+
+uint16_t converse_error_status(enum weir_err e)
+{
+    switch (e) {
+    case WEIR_KEY_INVALID: return 403;
+    case WEIR_UP_QUOTA: return 400;
+    default: return err_row(e)->http;
+    }
+}
+
+const char *converse_exception(enum weir_err e)
+{
+    switch (e) {
+    case WEIR_KEY_INVALID: return "UnrecognizedClientException";
+    case WEIR_BUDGET_SPENT:
+    case WEIR_UP_QUOTA: return "ServiceQuotaExceededException";
+    default: break;
+    }
+    switch (err_row(e)->http) {
+    case 403: return "AccessDeniedException";
+    case 404: return "ResourceNotFoundException";
+    case 409: return "ConflictException";
+    case 408:
+    case 504: return "ModelTimeoutException";
+    case 429: return "ThrottlingException";
+    case 503: return "ServiceUnavailableException";
+    default: return err_row(e)->http < 500 ? "ValidationException" : "InternalServerException";
+    }
+}
+
+const char *converse_exception_in_stream(enum weir_err e)
+{
+    switch (err_row(e)->http) {
+    case 429: return "throttlingException";
+    case 503: return "serviceUnavailableException";
+    case 502:
+    case 504: return "modelStreamErrorException";
+    default: return err_row(e)->http < 500 ? "validationException" : "internalServerException";
+    }
+}

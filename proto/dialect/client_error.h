@@ -18,6 +18,12 @@ uint16_t openai_error_status(enum weir_err e);
 void anthropic_error_write(enum weir_err e, struct str message, struct str request_id, struct buf *out);
 uint16_t anthropic_error_status(enum weir_err e);
 
+/* {"message"}; which exception it is stands in a header, or in a frame's */
+void converse_error_write(enum weir_err e, struct str message, struct buf *out);
+uint16_t converse_error_status(enum weir_err e);
+const char *converse_exception(enum weir_err e);
+const char *converse_exception_in_stream(enum weir_err e); /* the five that a stream may end with */
+
 /* {"error":{"code","message","status","details"}} */
 void gemini_error_write(enum weir_err e, struct str message, struct buf *out);
 uint16_t gemini_error_status(enum weir_err e);

@@ -12,7 +12,14 @@
 #include "proto/money/usage.h"
 #include "proto/wire/framing.h"
 
-enum dialect_id { DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_GEMINI, DIALECT_RESPONSES, DIALECT_COUNT };
+enum dialect_id {
+    DIALECT_OPENAI_CHAT,
+    DIALECT_ANTHROPIC,
+    DIALECT_GEMINI,
+    DIALECT_RESPONSES,
+    DIALECT_CONVERSE,
+    DIALECT_COUNT
+};
 
 struct call;   /* what was read of the body before: exchange.h */
 struct chat;   /* a request: chat.h */
@@ -33,7 +40,8 @@ struct upstream_error {
 struct answer_headers {
     struct str content_type, retry_after, retry_after_ms, should_retry;
     struct str limit_requests_left, limit_tokens_left, limit_requests_reset, limit_tokens_reset;
-    struct str date; /* of the answer: what a retry-after that is a date is counted from */
+    struct str error_type; /* Amazon: the name of its exception, maybe with an address behind a colon */
+    struct str date;       /* of the answer: what a retry-after that is a date is counted from */
 };
 
 /* What the configuration and the clock know of a target and its writer cannot; all zero: nothing is known. */
@@ -41,6 +49,12 @@ struct target_hints {
     int64_t max_output;         /* tokens the model can give at most; 0 unknown */
     bool max_completion_tokens; /* OpenAI: a host (Azure) whose model names tell nothing takes the newer field */
     uint64_t now_s;             /* seconds since 1970, for `created`; 0 unknown */
+};
+
+/* What a path is made of where the model stands in it. */
+struct target_path {
+    struct str base, model;
+    bool stream, counts;
 };
 
 struct dialect {
@@ -80,13 +94,19 @@ struct dialect {
     void (*write_stream_error)(enum weir_err e, struct str message,
                                struct buf *out); /* the in-stream error event that ends a stream */
 
+    const char *error_header;                   /* a header that has the error's word for these clients, and … */
+    const char *(*error_word)(enum weir_err e); /* … the word; NULL: none */
+    const char *id_header;                      /* where their SDKs look for the request's id; NULL: in x-request-id */
+
     /* habits */
     const char *path;      /* asked at a provider, behind a base path with its version: "/messages" */
     bool base_is_whole;    /* a base path that is not empty already has its version, whatever it looks like */
     bool ends_at_finish;   /* hosts leave out the terminal event: the end of the body after a finish is an end */
     bool usage_on_request; /* the event that holds only usage is for clients that asked for it */
     bool model_in_path;    /* the model and whether to stream stand in the path, not in the body */
-    bool starts_once;      /* clients refuse a second opening of a stream */
+    void (*write_path)(const struct target_path *t,
+                       struct buf *out); /* model_in_path: the whole path, with its query */
+    bool starts_once;                    /* clients refuse a second opening of a stream */
 };
 
 const struct dialect *dialect_of(enum dialect_id id);

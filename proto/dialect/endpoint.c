@@ -17,6 +17,12 @@ static const struct endpoint STREAM_GENERATE = {
 static const struct endpoint COUNT_TOKENS = {
     "gemini.count_tokens", "POST", "/v1beta/models/{model}:countTokens", DIALECT_GEMINI, ENDPOINT_CHAT,
 };
+static const struct endpoint CONVERSE = {
+    "bedrock.converse", "POST", "/model/{model}/converse", DIALECT_CONVERSE, ENDPOINT_CHAT,
+};
+static const struct endpoint CONVERSE_STREAM = {
+    "bedrock.converse_stream", "POST", "/model/{model}/converse-stream", DIALECT_CONVERSE, ENDPOINT_CHAT,
+};
 static const struct endpoint HELLO = {"hello", NULL, "/", DIALECT_OPENAI_CHAT, ENDPOINT_HELLO};
 
 /* Every spelling that clients were seen to use: base URLs are typed with and without /v1, and with a provider's prefix. */
@@ -44,17 +50,22 @@ static const struct spelling {
     {"/", &HELLO, false},
     {"/api/hello", &HELLO, false},
 };
-/* Paths with the model inside: what stands before it and the verb behind its last colon. */
-static const char *const MODEL_PREFIXES[] = {
-    "/v1beta/models/", "/v1/models/", "/models/", "/gemini/v1beta/models/", "/gemini/v1/models/",
+/* Paths with the model inside: what stands before it, and the verb behind its last colon or slash. Bedrock's ids hold both. */
+static const struct prefix {
+    const char *path;
+    char before_verb;
+} MODEL_PREFIXES[] = {
+    {"/v1beta/models/", ':'},    {"/v1/models/", ':'}, {"/models/", ':'},        {"/gemini/v1beta/models/", ':'},
+    {"/gemini/v1/models/", ':'}, {"/model/", '/'},     {"/bedrock/model/", '/'},
 };
 static const struct verb {
     const char *word;
     const struct endpoint *endpoint;
+    char before;
 } VERBS[] = {
-    {"generateContent", &GENERATE},
-    {"streamGenerateContent", &STREAM_GENERATE},
-    {"countTokens", &COUNT_TOKENS},
+    {"generateContent", &GENERATE, ':'},        {"streamGenerateContent", &STREAM_GENERATE, ':'},
+    {"countTokens", &COUNT_TOKENS, ':'},        {"converse", &CONVERSE, '/'},
+    {"converse-stream", &CONVERSE_STREAM, '/'},
 };
 
 enum { SPELLING_COUNT = sizeof SPELLINGS / sizeof *SPELLINGS };
@@ -73,14 +84,16 @@ static struct str normal_path(struct str path)
 static const struct endpoint *find_verb(struct str path, struct str *ret_model)
 {
     path = normal_path(path);
-    ptrdiff_t colon = str_rchr(path, ':');
-    if (colon < 0) return NULL;
     for (size_t i = 0; i < sizeof MODEL_PREFIXES / sizeof *MODEL_PREFIXES; i++) {
-        struct str prefix = str_of(MODEL_PREFIXES[i]);
-        if (!str_starts(path, prefix) || (size_t)colon <= prefix.n) continue;
-        *ret_model = str_slice(path, prefix.n, (size_t)colon);
+        struct str prefix = str_of(MODEL_PREFIXES[i].path);
+        if (!str_starts(path, prefix)) continue;
+        ptrdiff_t end = str_rchr(path, MODEL_PREFIXES[i].before_verb);
+        if (end < 0 || (size_t)end <= prefix.n) continue;
+        *ret_model = str_slice(path, prefix.n, (size_t)end);
+        struct str word = str_slice(path, (size_t)end + 1, path.n);
         for (size_t k = 0; k < sizeof VERBS / sizeof *VERBS; k++)
-            if (str_is(str_slice(path, (size_t)colon + 1, path.n), VERBS[k].word)) return VERBS[k].endpoint;
+            if (VERBS[k].before == MODEL_PREFIXES[i].before_verb && str_is(word, VERBS[k].word))
+                return VERBS[k].endpoint;
     }
     return NULL;
 }
@@ -110,12 +123,13 @@ bool endpoint_read_place(const struct endpoint *e, struct str path, struct str q
 {
     struct str model = STR_NULL;
     *ret_place = (struct endpoint_place){0};
-    if (e->dialect != DIALECT_GEMINI) return true;
+    if (!dialect_of(e->dialect)->model_in_path) return true;
     if (find_verb(path, &model) == NULL || !decode_model(model, a, &model)) return false;
-    while (str_starts(model, STR("models/"))) model = str_slice(model, sizeof "models/" - 1, model.n);
+    while (e->dialect == DIALECT_GEMINI && str_starts(model, STR("models/")))
+        model = str_slice(model, sizeof "models/" - 1, model.n);
     ret_place->model = model;
-    ret_place->stream = e == &STREAM_GENERATE;
-    ret_place->json_array = ret_place->stream && !asks_for_sse(query);
+    ret_place->stream = e == &STREAM_GENERATE || e == &CONVERSE_STREAM;
+    ret_place->json_array = e == &STREAM_GENERATE && !asks_for_sse(query);
     ret_place->counts = e == &COUNT_TOKENS;
     return model.n > 0;
 }

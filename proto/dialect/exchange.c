@@ -2,7 +2,6 @@
 
 #include "proto/dialect/chat.h"
 #include "proto/dialect/passthrough.h"
-#include "proto/wire/url.h"
 
 #include <string.h>
 
@@ -63,14 +62,11 @@ struct str exchange_path(const struct exchange *x)
     return str_of(x->target->path);
 }
 
-/* "/v1beta/models/" MODEL ":streamGenerateContent?alt=sse" */
 static struct str path_with_model(const struct exchange *x, struct str base_path, struct arena *a)
 {
+    const struct target_path t = {base_path, x->model, x->stream, x->call->counts};
     struct buf b = {0};
-    buf_add(&b, base_path.n > 0 ? base_path : STR("/v1beta"));
-    buf_addz(&b, x->target->path);
-    url_percent_encode(x->model, "/", &b);
-    buf_addz(&b, x->call->counts ? ":countTokens" : x->stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+    x->target->write_path(&t, &b);
     struct str path = arena_copy(a, buf_view(&b));
     buf_fini(&b);
     return path;

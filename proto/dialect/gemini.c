@@ -3,11 +3,21 @@
 #include "proto/dialect/client_error.h"
 #include "proto/dialect/tree.h"
 #include "proto/dialect/upstream_error.h"
+#include "proto/wire/url.h"
 
 static void write_error(enum weir_err e, struct str message, struct str request_id, struct buf *out)
 {
     (void)request_id; /* a header only */
     gemini_error_write(e, message, out);
+}
+
+/* "/v1beta/models/" MODEL ":streamGenerateContent?alt=sse" */
+static void write_path(const struct target_path *t, struct buf *out)
+{
+    buf_add(out, t->base.n > 0 ? t->base : STR("/v1beta"));
+    buf_add(out, STR("/models/"));
+    url_percent_encode(t->model, "/", out);
+    buf_addz(out, t->counts ? ":countTokens" : t->stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
 }
 
 const struct dialect gemini = {
@@ -31,6 +41,7 @@ const struct dialect gemini = {
     .path = "/models/",
     .base_is_whole = true,
     .model_in_path = true,
+    .write_path = write_path,
 };
 
 yyjson_val *gemini_get(yyjson_val *o, const char *camel)

@@ -20,20 +20,28 @@ static bool has_foreign_details(yyjson_val *message)
     return false;
 }
 
+/* A Converse block of reasoning that another maker's model thought. */
+static bool is_foreign_reasoning(yyjson_val *block)
+{
+    yyjson_val *text = tree_get(tree_get(block, "reasoningContent"), "reasoningText");
+    return str_starts(tree_get_str(text, "signature"), STR(MARK));
+}
+
 static bool is_reasoning(struct str key)
 {
     return str_is(key, "reasoning_details") || str_is(key, "reasoning_content") || str_is(key, "reasoning");
 }
 
-static bool emit_blocks(struct buf *out, yyjson_val *blocks)
+static bool emit_blocks(enum dialect_id dialect, struct buf *out, yyjson_val *blocks)
 {
+    bool converse = dialect == DIALECT_CONVERSE;
     size_t i, n;
     yyjson_val *block;
     bool first = true, stripped = false;
     buf_addc(out, '[');
     yyjson_arr_foreach(blocks, i, n, block)
     {
-        if (is_foreign_block(block)) {
+        if (converse ? is_foreign_reasoning(block) : is_foreign_block(block)) {
             stripped = true;
             continue;
         }
@@ -42,7 +50,7 @@ static bool emit_blocks(struct buf *out, yyjson_val *blocks)
         first = false;
     }
     if (first && stripped) /* a message may not be empty */
-        buf_add(out, STR("{\"type\":\"text\",\"text\":\".\"}"));
+        buf_addz(out, converse ? "{\"text\":\".\"}" : "{\"type\":\"text\",\"text\":\".\"}");
     buf_addc(out, ']');
     return stripped;
 }
@@ -133,8 +141,9 @@ static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *m
         first = false;
         buf_add_json_str(out, tree_str(key));
         buf_addc(out, ':');
-        if (dialect == DIALECT_ANTHROPIC && yyjson_is_arr(value) && str_is(tree_str(key), "content"))
-            stripped |= emit_blocks(out, value);
+        bool blocks = dialect == DIALECT_ANTHROPIC || dialect == DIALECT_CONVERSE;
+        if (blocks && yyjson_is_arr(value) && str_is(tree_str(key), "content"))
+            stripped |= emit_blocks(dialect, out, value);
         else if (dialect == DIALECT_GEMINI && yyjson_is_arr(value) && str_is(tree_str(key), "parts"))
             stripped |= emit_parts(out, value, run);
         else

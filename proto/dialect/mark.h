@@ -18,8 +18,12 @@
 /* Gemini's signatures travel behind these through other dialects: of a thought, or of the call that comes next. */
 #define MARK_GEMINI             MARK ":gemini:"
 #define MARK_GEMINI_NEXT        MARK ":gemini-next:"
+/* Bedrock's signatures, of reasoning text and of reasoning that is hidden, through other dialects. */
+#define MARK_CONVERSE           MARK ":converse:"
+#define MARK_CONVERSE_REDACTED  MARK ":converse-redacted:"
 /* Inside a Gemini client's thoughtSignature, which is base64: all marks there begin alike. */
 #define MARK_BASE64             "d2Vpci1mb3JlaWdu"
+/* Anthropic's, inside a Gemini or a Converse client's. */
 #define MARK_ANTHROPIC          MARK ":anthropic:"
 #define MARK_ANTHROPIC_REDACTED MARK ":anthropic-redacted:"
 /* What Gemini takes for the signature of a call that it did not make; only on the first call of a step. */

@@ -149,3 +149,18 @@ struct gemini_traits gemini_traits_of(struct str model)
         .media_in_results = !gemma && version >= 30,
     };
 }
+
+/* "us.anthropic.claude-haiku-4-5-20251001-v1:0", an ARN with such a name behind its last slash, or one that tells nothing. */
+struct converse_traits converse_traits_of(struct str model)
+{
+    bool nova_2 = str_icontains(model, STR("nova-2")), nova = nova_2 || str_icontains(model, STR("amazon.nova"));
+    bool claude = str_icontains(model, STR("claude"));
+    return (struct converse_traits){
+        .family = claude                                 ? CONVERSE_CLAUDE
+                  : nova_2                               ? CONVERSE_NOVA_2
+                  : nova                                 ? CONVERSE_NOVA
+                  : str_icontains(model, STR("gpt-oss")) ? CONVERSE_GPT_OSS
+                                                         : CONVERSE_OTHER,
+        .cache_points = claude || nova,
+    };
+}

@@ -50,3 +50,13 @@ struct gemini_traits {
 };
 
 struct gemini_traits gemini_traits_of(struct str model);
+
+/* Of a model behind Bedrock: whose it is decides which native fields its API takes beside Converse's own. */
+enum converse_family { CONVERSE_OTHER, CONVERSE_CLAUDE, CONVERSE_NOVA, CONVERSE_NOVA_2, CONVERSE_GPT_OSS };
+
+struct converse_traits {
+    enum converse_family family;
+    bool cache_points;
+};
+
+struct converse_traits converse_traits_of(struct str model);

@@ -62,6 +62,7 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
     if (strip_marks(dialect, body, a, &scratch, &messages)) {
         patch[n++] = (struct json_patch){messages_key(dialect), messages};
         *ret_loss = dialect == DIALECT_GEMINI      ? STR("thoughtSignature")
+                    : dialect == DIALECT_CONVERSE  ? STR("reasoningContent")
                     : dialect == DIALECT_ANTHROPIC ? STR("thinking")
                                                    : STR("reasoning_details");
     }

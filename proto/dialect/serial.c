@@ -53,7 +53,8 @@ static void open_part(struct telling *t, const struct delta *d)
 {
     struct serial_part **end = &t->s->first;
     struct arena *a = t->s->arena;
-    if (d->part != PART_TEXT && d->part != PART_REFUSAL && d->part != PART_REASONING && d->part != PART_TOOL_CALL)
+    if (d->part != PART_TEXT && d->part != PART_REFUSAL && d->part != PART_REASONING && d->part != PART_TOOL_CALL &&
+        !(d->part == PART_REDACTED && t->ops->redacted))
         return;
     while (*end != NULL) end = &(*end)->next;
     struct serial_part *p = *end = arena_zalloc(a, sizeof *p);

@@ -28,6 +28,7 @@ struct serial {
 };
 
 struct serial_ops {
+    bool redacted; /* PART_REDACTED is told, too */
     void (*open)(void *w, const struct serial_part *p, struct buf *out);
     void (*delta)(void *w, const struct serial_part *p, enum delta_kind kind, struct str text, struct buf *out);
     void (*close)(void *w, const struct serial_part *p, struct buf *out);

@@ -168,3 +168,10 @@ enum weir_err turns_build(const struct chat *chat, bool mid_system, struct arena
         if (m->parts.n == 0) part_add(&m->parts, a, PART_TEXT)->text = STR(".");
     return e;
 }
+
+void turns_trim_end(const struct turns *turns)
+{
+    struct part *p = turns->last->parts.last;
+    if (p == NULL || p->kind != PART_TEXT) return;
+    while (p->text.n > 0 && str_is_blank(str_slice(p->text, p->text.n - 1, p->text.n))) p->text.n--;
+}

@@ -21,3 +21,6 @@ struct turns {
 
 enum weir_err turns_build(const struct chat *chat, bool mid_system, struct arena *a, struct turns *ret_turns,
                           struct str *ret_why);
+
+/* A trailing assistant message is continued by some models, which mind blanks at its end. */
+void turns_trim_end(const struct turns *turns);

@@ -37,6 +37,8 @@ static const struct pattern {
     {0, CODE, "enforced_spend_limit_reached", WEIR_UP_QUOTA},
     {0, CODE, "contract_spend_limit_reached", WEIR_UP_QUOTA},
     {0, CODE, "linked_organization_spend_limit_reached", WEIR_UP_QUOTA},
+    {0, CODE, "servicequotaexceededexception", WEIR_UP_QUOTA}, /* Amazon */
+    {429, MESSAGE, "too many tokens per day", WEIR_UP_QUOTA},
     {0, MESSAGE, "credit balance is too low", WEIR_UP_QUOTA},
     {0, MESSAGE, "insufficient balance", WEIR_UP_QUOTA},
     {402, MESSAGE, "", WEIR_UP_QUOTA},
@@ -48,6 +50,10 @@ static const struct pattern {
     {0, CODE, "overloaded_error", WEIR_UP_OVERLOADED},
     {429, MESSAGE, "system is experiencing high demand", WEIR_UP_OVERLOADED},
     {0, MESSAGE, "engine is currently overloaded", WEIR_UP_OVERLOADED},
+    {0, CODE, "serviceunavailableexception", WEIR_UP_OVERLOADED},
+    {0, CODE, "modelnotreadyexception", WEIR_UP_OVERLOADED},
+    {0, CODE, "throttlingexception", WEIR_UP_RATE_LIMIT},
+    {0, CODE, "toomanyrequestsexception", WEIR_UP_RATE_LIMIT},
     {0, CODE, "rate_limit_exceeded", WEIR_UP_RATE_LIMIT},
     {0, CODE, "rate_limit_error", WEIR_UP_RATE_LIMIT},
     {0, CODE, "slow_down", WEIR_UP_RATE_LIMIT},
@@ -74,6 +80,9 @@ static const struct pattern {
     {400, MESSAGE, "current length is", WEIR_UP_CONTEXT_LENGTH},
     {413, MESSAGE, "prompt is too long", WEIR_UP_CONTEXT_LENGTH},
     {400, MESSAGE, "exceeds the maximum number of tokens allowed", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "input is too long for requested model", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "input tokens exceeded", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "too many input tokens", WEIR_UP_CONTEXT_LENGTH},
     /* policy */
     {0, CODE, "content_policy_violation", WEIR_UP_CONTENT_POLICY},
     {0, CODE, "content_filter", WEIR_UP_CONTENT_POLICY},
@@ -95,6 +104,17 @@ static const struct pattern {
     {400, MESSAGE, "api key not valid", WEIR_UP_AUTH},
     {400, MESSAGE, "api key expired", WEIR_UP_AUTH},
     {400, MESSAGE, "user location is not supported", WEIR_UP_PERMISSION},
+    {0, CODE, "unrecognizedclientexception", WEIR_UP_AUTH}, /* Amazon, from here on */
+    {0, CODE, "invalidsignatureexception", WEIR_UP_AUTH},
+    {0, CODE, "signaturedoesnotmatch", WEIR_UP_AUTH},
+    {0, CODE, "expiredtokenexception", WEIR_UP_AUTH},
+    {0, CODE, "invalidclienttokenid", WEIR_UP_AUTH},
+    {0, CODE, "incompletesignature", WEIR_UP_AUTH},
+    {0, CODE, "incompletesignatureexception", WEIR_UP_AUTH},
+    {0, CODE, "missingauthenticationtokenexception", WEIR_UP_AUTH},
+    {0, CODE, "requestexpired", WEIR_UP_AUTH},
+    {0, CODE, "accessdeniedexception", WEIR_UP_PERMISSION},
+    {0, CODE, "mpagreementbeingcreated", WEIR_UP_PERMISSION},
     {0, CODE, "permission_error", WEIR_UP_PERMISSION},
     {0, CODE, "unsupported_country", WEIR_UP_PERMISSION},
     {0, CODE, "unsupported_country_region_territory", WEIR_UP_PERMISSION},
@@ -102,6 +122,11 @@ static const struct pattern {
     {0, CODE, "model_not_found", WEIR_UP_NOT_FOUND},
     {0, CODE, "deploymentnotfound", WEIR_UP_NOT_FOUND},
     {0, CODE, "not_found_error", WEIR_UP_NOT_FOUND},
+    {0, CODE, "resourcenotfoundexception", WEIR_UP_NOT_FOUND},
+    {0, CODE, "ftuformnotfilled", WEIR_UP_NOT_FOUND},
+    {400, MESSAGE, "on-demand throughput isn't supported", WEIR_UP_NOT_FOUND},
+    {400, MESSAGE, "on-demand throughput isn’t supported", WEIR_UP_NOT_FOUND},
+    {400, MESSAGE, "provided model identifier is invalid", WEIR_UP_NOT_FOUND},
     /* what this model cannot do */
     {0, CODE, "unsupported_parameter", WEIR_UP_CAPABILITY},
     {0, CODE, "unsupported_value", WEIR_UP_CAPABILITY},
@@ -115,6 +140,9 @@ static const struct pattern {
     {400, MESSAGE, "is not enabled for models/", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "' is unsupported", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "unknown name \"", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "extraneous key [", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "this model doesn't support", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "invalid beta flag", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "does not support assistant message prefill", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "does not support tool types", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "`temperature` and `top_p` cannot both", WEIR_UP_CAPABILITY},
@@ -122,6 +150,12 @@ static const struct pattern {
     {0, CODE, "request_too_large", WEIR_UP_TOO_LARGE},
     {0, CODE, "timeout_error", WEIR_UP_TIMEOUT},
     {0, CODE, "conflict_error", WEIR_UP_CONFLICT},
+    {0, CODE, "modeltimeoutexception", WEIR_UP_TIMEOUT},
+    {0, CODE, "conflictexception", WEIR_UP_CONFLICT},
+    {0, CODE, "modelerrorexception", WEIR_UP_SERVER},
+    {0, CODE, "modelstreamerrorexception", WEIR_UP_SERVER},
+    {0, CODE, "internalserverexception", WEIR_UP_SERVER},
+    {0, CODE, "validationexception", WEIR_UP_BAD_REQUEST},
     {0, CODE, "api_error", WEIR_UP_SERVER},
     {0, CODE, "server_error", WEIR_UP_SERVER},
     {0, CODE, "internal_server_error", WEIR_UP_SERVER},
@@ -188,11 +222,22 @@ static void read_details(yyjson_val *details, struct said *s)
     }
 }
 
+/* "ThrottlingException:http://…", "com.amazon.coral.service#ThrottlingException" */
+static struct str exception_name(struct str type)
+{
+    ptrdiff_t colon = str_chr(type, ':'), hash;
+    if (colon >= 0) type.n = (size_t)colon;
+    hash = str_rchr(type, '#');
+    return str_slice(type, (size_t)(hash + 1), type.n);
+}
+
 static void read_inner(yyjson_val *o, struct said *s)
 {
     read_details(tree_get(o, "details"), s);
     if (yyjson_is_str(tree_get(o, "status"))) set(&s->type, tree_get_str(o, "status"));
     set(&s->message, tree_get_str(o, "message"));
+    set(&s->message, tree_get_str(o, "Message")); /* Amazon, sometimes */
+    set(&s->code, exception_name(tree_get_str(o, "__type")));
     set(&s->code, code_text(yyjson_obj_get(o, "code"), s));
     set(&s->type, tree_get_str(o, "type"));
     set(&s->detail, tree_get_str(tree_get(o, "details"), "error_code"));
@@ -304,7 +349,31 @@ void upstream_error_read(uint16_t status, const struct answer_headers *h, struct
         read_said(root, &s);
     else if (body.n <= BODY_MOST && is_plain_text(body))
         s.message = str_trim(body);
+    if (h != NULL && h->error_type.n > 0) s.code = exception_name(h->error_type);
     conclude(status, h, &s, a, ret_error);
+    arena_fini(&tree);
+}
+
+void upstream_error_of_exception(struct str name, struct str json, struct arena *a, struct upstream_error *ret_error)
+{
+    struct said s = {0};
+    struct arena tree;
+    yyjson_val *root;
+    struct str why;
+    arena_init(&tree, 8 * 1024);
+    if (tree_read(json, &tree, &root, &why) == WEIR_OK) {
+        read_said(root, &s);
+        (void)code_text(tree_get(root, "originalStatusCode"), &s);
+        set(&s.message, tree_get_str(root, "originalMessage"));
+    } else if (is_plain_text(json)) {
+        s.message = json; /* of an error frame, from its header */
+    }
+    s.code = exception_name(name);
+    /* Only what a request's own fault can be needs a status to be told apart; in a stream there is none. */
+    bool refused = str_iis(s.code, "validationException") && s.code_status == 0;
+    s.has_error = true;
+    conclude(refused ? 400 : 0, NULL, &s, a, ret_error);
+    if (ret_error->err == WEIR_UP_SERVER && s.code_status == 0) ret_error->err = WEIR_UP_STREAM_ERROR;
     arena_fini(&tree);
 }
 

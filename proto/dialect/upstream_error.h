@@ -17,6 +17,8 @@ void upstream_error_read(uint16_t status, const struct answer_headers *h, struct
                          struct upstream_error *ret_error);
 
 /* An error object inside a 200: a tree of {"error": …}, {"type":"error","error":…} or the inner object itself. */
+/* Amazon's exception frames: the name is the kind, the JSON has a message and maybe what a model's own failure was. */
+void upstream_error_of_exception(struct str name, struct str json, struct arena *a, struct upstream_error *ret_error);
 void upstream_error_in_stream(yyjson_val *root, struct arena *a, struct upstream_error *ret_error);
 
 /* Retry-After in all spellings; -1: none. Clamped to [0, 1 h]. text: the message, which may say "try again in 1.2s". */

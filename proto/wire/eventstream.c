@@ -256,32 +256,72 @@ static void write_header(struct buf *out, const struct eventstream_header *h)
         write_be(out, (uint64_t)h->number, number_bytes(h->type));
 }
 
+static void put_u32(struct buf *out, size_t at, size_t v)
+{
+    char *p = out->p + out->head + at;
+    for (unsigned i = 0; i < 4; i++) p[i] = (char)(v >> 8 * (3 - i) & 0xff);
+}
+
+/* Room for the prelude, then the headers. Their length is there already, all else comes with the end. */
+static size_t begin(struct buf *out, const struct eventstream_header *header, unsigned n)
+{
+    size_t start = buf_len(out);
+    write_be(out, 0, 8);
+    write_be(out, 0, 4);
+    for (unsigned i = 0; i < n; i++) write_header(out, &header[i]);
+    put_u32(out, start + 4, buf_len(out) - start - PRELUDE_BYTES);
+    return start;
+}
+
+bool eventstream_end(struct buf *out, size_t start)
+{
+    size_t n = buf_len(out) - start + CRC_BYTES;
+    if (n > EVENTSTREAM_MAX_BYTES) {
+        buf_truncate(out, start);
+        return false;
+    }
+    put_u32(out, start, n);
+    put_u32(out, start + 8, crc32_add(0, str_slice(buf_view(out), start, start + 8)));
+    struct str all = buf_view(out);
+    write_be(out, crc32_add(0, str_slice(all, start, all.n)), CRC_BYTES);
+    return true;
+}
+
 bool eventstream_write(struct buf *out, const struct eventstream_header *header, unsigned n, struct str payload)
 {
-    size_t headers_n = 0, start = buf_len(out);
+    size_t headers_n = 0;
     for (unsigned i = 0; i < n; i++) {
         if (!is_header_sound(&header[i])) return false;
         headers_n += header_bytes(&header[i]);
     }
     if (headers_n > EVENTSTREAM_MAX_HEADER_BYTES) return false;
     if (payload.n > EVENTSTREAM_MAX_BYTES - EVENTSTREAM_OVERHEAD - headers_n) return false;
-    write_be(out, EVENTSTREAM_OVERHEAD + headers_n + payload.n, 4);
-    write_be(out, headers_n, 4);
-    write_be(out, crc32_add(0, str_slice(buf_view(out), start, start + 8)), 4);
-    for (unsigned i = 0; i < n; i++) write_header(out, &header[i]);
+    size_t start = begin(out, header, n);
     buf_add(out, payload);
-    struct str all = buf_view(out);
-    write_be(out, crc32_add(0, str_slice(all, start, all.n)), 4);
-    return true;
+    return eventstream_end(out, start);
+}
+
+/* The order of Bedrock's own. name and kind: at most 64 KiB. */
+static void json_headers(struct str kind, struct str name, struct eventstream_header ret_headers[3])
+{
+    struct str what = str_is(kind, "event") ? STR(":event-type") : STR(":exception-type");
+    ret_headers[0] = (struct eventstream_header){.name = what, .type = EVENTSTREAM_STRING, .bytes = name};
+    ret_headers[1] = (struct eventstream_header){
+        .name = STR(":content-type"), .type = EVENTSTREAM_STRING, .bytes = STR("application/json")};
+    ret_headers[2] =
+        (struct eventstream_header){.name = STR(":message-type"), .type = EVENTSTREAM_STRING, .bytes = kind};
 }
 
 bool eventstream_write_json(struct buf *out, struct str kind, struct str name, struct str json)
 {
-    bool is_event = str_is(kind, "event");
-    const struct eventstream_header headers[] = {
-        {.name = is_event ? STR(":event-type") : STR(":exception-type"), .type = EVENTSTREAM_STRING, .bytes = name},
-        {.name = STR(":content-type"), .type = EVENTSTREAM_STRING, .bytes = STR("application/json")},
-        {.name = STR(":message-type"), .type = EVENTSTREAM_STRING, .bytes = kind},
-    };
+    struct eventstream_header headers[3];
+    json_headers(kind, name, headers);
     return eventstream_write(out, headers, 3, json);
+}
+
+size_t eventstream_begin_json(struct buf *out, struct str kind, struct str name)
+{
+    struct eventstream_header headers[3];
+    json_headers(kind, name, headers);
+    return begin(out, headers, 3);
 }

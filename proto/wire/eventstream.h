@@ -91,3 +91,6 @@ bool eventstream_find_header(struct str headers, const char *name, struct events
 bool eventstream_write(struct buf *out, const struct eventstream_header *header, unsigned n, struct str payload);
 /* What Bedrock writes: kind "event" or "exception", its name, and JSON. */
 bool eventstream_write_json(struct buf *out, struct str kind, struct str name, struct str json);
+/* The same where the JSON is made in place: begin, append it to out, end with what begin gave. false: as above, the frame is gone. */
+size_t eventstream_begin_json(struct buf *out, struct str kind, struct str name);
+bool eventstream_end(struct buf *out, size_t start);

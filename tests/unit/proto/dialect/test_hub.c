@@ -125,8 +125,9 @@ static void conversations_are_bounded(void **state)
     struct str why = STR_NULL;
     for (enum dialect_id d = 0; d < DIALECT_COUNT; d++) {
         bool google = d == DIALECT_GEMINI;
-        const char *message =
-            google ? "{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}" : "{\"role\":\"user\",\"content\":\"x\"}";
+        const char *message = google                  ? "{\"role\":\"user\",\"parts\":[{\"text\":\"x\"}]}"
+                              : d == DIALECT_CONVERSE ? "{\"role\":\"user\",\"content\":[{\"text\":\"x\"}]}"
+                                                      : "{\"role\":\"user\",\"content\":\"x\"}";
         buf_clear(&body);
         buf_addf(&body, "{\"%s\":[%s", d == DIALECT_RESPONSES ? "input" : google ? "contents" : "messages", message);
         for (unsigned i = 0; i < MESSAGES; i++) {
