@@ -46,7 +46,8 @@ static enum refresh_next take_keys(struct refresh *r, const struct aws_keys *k, 
     r->value = (struct credential){k->secret, k->access_key_id, k->session_token, STR_NULL};
     if (k->expires_s != 0 && k->expires_s <= r->now_s)
         return refresh_fail(r, true, "%s: the keys that came are expired already; is the clock right?", who);
-    r->life_s = k->expires_s != 0 ? k->expires_s - r->now_s : 0;
+    r->life_s = k->expires_s != 0 ? k->expires_s - r->now_s : 0; /* up to a second too long: now_s is a whole one */
+    r->life_s -= r->life_s > 1 ? 1 : 0;
     return REFRESH_DONE;
 }
 

@@ -108,10 +108,18 @@ static uint64_t refresh_after_ms(struct entry *e, uint64_t life_ms)
     return at_ms < e->owner->s.gap_ms ? e->owner->s.gap_ms : at_ms;
 }
 
+/* A tenth; of lives that are long enough at least a second, which the answer may have taken to come, and at most ten. */
+static uint64_t margin_of(uint64_t life_ms)
+{
+    uint64_t tenth_ms = life_ms / 10;
+    if (life_ms >= 3000 && tenth_ms < 1000) return 1000;
+    return tenth_ms < CREDENTIALS_MARGIN_MS ? tenth_ms : CREDENTIALS_MARGIN_MS;
+}
+
 static void got_value(struct entry *e)
 {
     uint64_t now = clock_mono_ms(), life_ms = e->refresh.life_s * 1000;
-    uint64_t margin_ms = life_ms / 10 < CREDENTIALS_MARGIN_MS ? life_ms / 10 : CREDENTIALS_MARGIN_MS;
+    uint64_t margin_ms = margin_of(life_ms);
     wipe(&e->packed);
     if (!credential_pack(&e->refresh.value, &e->packed)) {
         /* an issuer's answer is at most 256 KiB, and a field of it may be above what the form holds */
@@ -129,7 +137,7 @@ static void got_value(struct entry *e)
     e->refreshes++;
     e->got_wall_ms = clock_wall_ns() / 1000000u;
     e->expires_ms = life_ms == 0 ? NEVER : now + life_ms - margin_ms;
-    e->refresh_ms = life_ms == 0 ? NEVER : now + refresh_after_ms(e, life_ms);
+    e->refresh_ms = life_ms == 0 ? NEVER : now + refresh_after_ms(e, life_ms - margin_ms);
     end_refresh(e);
     tell(e);
 }

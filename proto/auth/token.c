@@ -49,7 +49,9 @@ static uint64_t read_life(struct str object, const char *until_key, uint64_t now
     uint64_t life, until;
     if (fields_u64(object, "expires_in", &life)) return at_most(life, TOKEN_MAX_LIFE_S);
     if (!read_moment(object, until_key, a, &until)) return TOKEN_DEFAULT_LIFE_S;
-    return until > now_s ? at_most(until - now_s, TOKEN_MAX_LIFE_S) : 0;
+    life = until > now_s ? until - now_s : 0;
+    if (life > 1) life--; /* now_s is a whole second, of which a part is over */
+    return at_most(life, TOKEN_MAX_LIFE_S);
 }
 
 static bool read_with(uint16_t status, struct str body, const char *token_key, const char *until_key, uint64_t now_s,

@@ -15,6 +15,7 @@ import controlplane_kills  # noqa: E402
 import processes  # noqa: E402
 import reloads  # noqa: E402
 import soak  # noqa: E402
+import token_refresh  # noqa: E402
 import worker_kills  # noqa: E402
 from gateway import configuration  # noqa: E402
 
@@ -35,6 +36,10 @@ def test_workers_killed_at_random(tmp_path):
 
 def test_reloads_under_load(tmp_path):
     reloads.run(str(tmp_path), times=12, rate=60, memory=False)
+
+
+def test_credentials_that_live_for_seconds(tmp_path):
+    token_refresh.run(str(tmp_path), turns=4, rate=80)
 
 
 def test_journals_do_not_stay_in_memory(tmp_path):

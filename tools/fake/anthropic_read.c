@@ -29,19 +29,33 @@ static void extra_input(struct reader *r, const char *name)
 
 static void check_fields(struct reader *r, yyjson_val *body)
 {
-    static const char *const known[] = {"model",          "max_tokens",
-                                        "messages",       "system",
-                                        "tools",          "tool_choice",
-                                        "thinking",       "output_config",
-                                        "stop_sequences", "stream",
-                                        "temperature",    "top_p",
-                                        "top_k",          "metadata",
-                                        "service_tier",   "speed",
-                                        "inference_geo",  "cache_control",
-                                        "container",      "diagnostics",
-                                        "mcp_servers",    "context_management",
-                                        "compaction",     "fallbacks",
-                                        "output_format",  NULL};
+    static const char *const known[] = {"model",
+                                        "anthropic_version",
+                                        "max_tokens",
+                                        "messages",
+                                        "system",
+                                        "tools",
+                                        "tool_choice",
+                                        "thinking",
+                                        "output_config",
+                                        "stop_sequences",
+                                        "stream",
+                                        "temperature",
+                                        "top_p",
+                                        "top_k",
+                                        "metadata",
+                                        "service_tier",
+                                        "speed",
+                                        "inference_geo",
+                                        "cache_control",
+                                        "container",
+                                        "diagnostics",
+                                        "mcp_servers",
+                                        "context_management",
+                                        "compaction",
+                                        "fallbacks",
+                                        "output_format",
+                                        NULL};
     const char *unknown = first_unknown(body, known);
     if (unknown != NULL) extra_input(r, unknown);
     static const char *const sampling[] = {"temperature", "top_p", "top_k"};
@@ -331,14 +345,32 @@ static void check_head(struct reader *r, const struct http1_head *head)
         bad(r, STR("anthropic-version: is not a valid version"));
 }
 
+/* On Vertex the model stands in the path ("…/anthropic/models/MODEL:rawPredict"), and the version in the body. */
+static bool read_vertex(struct reader *r, yyjson_val *body, struct str path)
+{
+    ptrdiff_t at = str_find(path, STR("/anthropic/models/"));
+    if (at < 0) return false;
+    struct str verb = str_slice(path, (size_t)at + 18, path.n);
+    r->ask->model = str_split(&verb, ':');
+    if (yyjson_obj_get(body, "model") != NULL) extra_input(r, "model");
+    if (!val_is(yyjson_obj_get(body, "anthropic_version"), "vertex-2023-10-16"))
+        bad(r, STR("anthropic_version: Input should be 'vertex-2023-10-16'"));
+    if (str_is(verb, "streamRawPredict") != yyjson_is_true(yyjson_obj_get(body, "stream")))
+        bad(r, STR("stream: does not agree with the method that was called"));
+    return true;
+}
+
 static void anthropic_read(yyjson_val *body, const struct http1_head *head, bool strict, struct ask *ask,
                            struct refusal *refusal, struct arena *a)
 {
     struct reader *r = arena_zalloc(a, sizeof *r);
     *r = (struct reader){.ask = ask, .refusal = refusal, .a = a, .strict = strict};
     *ask = (struct ask){.choices = 1};
-    check_head(r, head);
-    ask->model = val_str(yyjson_obj_get(body, "model"));
+    if (!read_vertex(r, body, head->path)) {
+        check_head(r, head);
+        ask->model = val_str(yyjson_obj_get(body, "model"));
+        if (yyjson_obj_get(body, "anthropic_version") != NULL) extra_input(r, "anthropic_version");
+    }
     if (ask->model.n == 0) bad(r, STR("model: Field required"));
     if (strict) check_fields(r, body);
     read_limits(r, body);

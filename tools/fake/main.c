@@ -2,6 +2,7 @@
 #include "proto/base/mem.h"
 #include "proto/base/version.h"
 #include "tools/fake/conn.h"
+#include "tools/fake/identity.h"
 #include "tools/fake/tls_server.h"
 
 #include <signal.h>
@@ -32,6 +33,8 @@ static void usage(FILE *to)
           "    --head-delay-ms N        before each answer (0)\n"
           "    --event-delay-ms N       between the events of a stream (0)\n"
           "    --lax                    does not refuse what only a strict provider refuses\n"
+          "    --guard bearer|sigv4     wants a credential that a token endpoint of this process issued\n"
+          "    --token-life-s N         of what its token endpoints issue (3600)\n"
           "  --log FILE                 one JSON line for each call, appended\n"
           "  --exit-with-parent         ends when who started it ends\n"
           "  --version\n"
@@ -81,6 +84,13 @@ static void set_dialects(struct provider *p, struct str list)
     }
 }
 
+static void set_guard(struct provider *p, const char *word)
+{
+    p->guard = strcmp(word, "bearer") == 0 ? GUARD_BEARER : GUARD_SIGV4;
+    if (p->guard == GUARD_SIGV4 && strcmp(word, "sigv4") != 0)
+        bad_usage("there are the guards bearer and sigv4", "--guard");
+}
+
 static struct provider *add_provider(uv_loop_t *loop, const char *listen)
 {
     struct provider **end = &providers;
@@ -91,6 +101,7 @@ static struct provider *add_provider(uv_loop_t *loop, const char *listen)
     p->listen = listen;
     p->name = xstrdup(name);
     p->seed = 1;
+    p->token_life_s = 3600;
     p->speaks_openai = p->speaks_anthropic = true;
     return p;
 }
@@ -128,6 +139,10 @@ static void read_options(int argc, char **argv, uv_loop_t *loop, const char **re
             p->pace.event_ms = (uint32_t)next_number(argv, &i);
         else if (strcmp(o, "--lax") == 0)
             p->lax = true;
+        else if (strcmp(o, "--guard") == 0)
+            set_guard(p, next_value(argv, &i));
+        else if (strcmp(o, "--token-life-s") == 0)
+            p->token_life_s = (uint32_t)next_number(argv, &i);
         else
             bad_usage("unknown option", o);
     }

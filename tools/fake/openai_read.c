@@ -266,7 +266,7 @@ static void openai_read(yyjson_val *body, const struct http1_head *head, bool st
 {
     struct reader r = {.ask = ask, .refusal = refusal, .a = a, .strict = strict};
     *ask = (struct ask){.choices = 1};
-    if (!str_starts(http1_get(head, "authorization"), STR("Bearer ")))
+    if (!str_starts(http1_get(head, "authorization"), STR("Bearer ")) && http1_get(head, "api-key").n == 0)
         refuse(refusal, 401, "invalid_request_error", NULL, STR_NULL, STR("You didn't provide an API key."));
     ask->model = val_str(yyjson_obj_get(body, "model"));
     if (ask->model.n == 0) bad(&r, NULL, STR_NULL, STR("you must provide a model parameter"));

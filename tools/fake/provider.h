@@ -37,6 +37,8 @@ struct call {
 
 struct provider_counts {
     uint64_t connections, open, tls_failed, tls_ready, plain_bytes_in, calls, whole, refused, client_gone;
+    uint64_t tokens, unauthorized,
+        expired_tokens;       /* identity.h: issued; calls refused, and those of them with an old one */
     struct plan_usage billed; /* over all calls */
 };
 
@@ -47,6 +49,8 @@ struct provider {
     const char *listen;   /* as given */
     bool speaks_openai, speaks_anthropic, lax;
     uint64_t seed;
+    int guard;             /* enum identity_guard */
+    uint32_t token_life_s; /* of what its token endpoints issue */
     struct program_pace pace;
     struct tls_server *tls; /* NULL: plain */
 

@@ -1,6 +1,7 @@
 /* What a request gets: a control answer, a dialect's answer, a refusal, and the fault that changes it. */
 #include "proto/base/clock.h"
 #include "tools/fake/conn.h"
+#include "tools/fake/identity.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,9 @@ enum endpoint { EP_NONE, EP_CHAT, EP_MESSAGES, EP_COUNT, EP_MODELS };
 static enum endpoint endpoint_of(struct str path)
 {
     if (str_ends(path, STR("/chat/completions"))) return EP_CHAT;
-    if (str_ends(path, STR("/messages"))) return EP_MESSAGES;
+    if (str_ends(path, STR("/messages")) || str_ends(path, STR(":rawPredict")) ||
+        str_ends(path, STR(":streamRawPredict")))
+        return EP_MESSAGES; /* the latter: Claude on Vertex */
     if (str_ends(path, STR("/messages/count_tokens"))) return EP_COUNT;
     if (str_ends(path, STR("/models"))) return EP_MODELS;
     return EP_NONE;
@@ -156,7 +159,7 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
     if (!yyjson_is_obj(root))
         refusal =
             (struct refusal){400, "invalid_request_error", NULL, STR_NULL, STR("We could not parse the JSON body.")};
-    else
+    else if (identity_check(c->provider, head, body, &c->arena, &refusal))
         d->read(root, head, !c->provider->lax, &ask, &refusal, &c->arena);
     free((char *)(uintptr_t)c->call->model.p);
     c->call->model = own_model(ask.model);
@@ -190,6 +193,10 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
     struct provider *p = c->provider;
     answer_reset(&c->answer);
     if (control(p, head, body, &c->answer)) {
+        program_build(&c->program, &c->answer, NULL, NULL, (struct program_pace){0}, head->keep_alive);
+        return;
+    }
+    if (identity_serve(c, head, body)) {
         program_build(&c->program, &c->answer, NULL, NULL, (struct program_pace){0}, head->keep_alive);
         return;
     }
