@@ -104,8 +104,7 @@ enum weir_err headers_write_request(struct request *r, struct str body, struct b
     enum weir_err e = write_credential(r, path, body, out);
     if (e != WEIR_OK) return e;
     buf_add(out, STR("content-type: application/json\r\naccept-encoding: identity\r\n"));
-    line(out, STR("accept: "),
-         str_of(r->call.stream ? framing_content_type(r->x.target->framing) : "application/json"));
+    line(out, STR("accept: "), str_of(r->call.stream ? framing_content_type(r->x.frames.framing) : "application/json"));
     http1_write_header_u64(out, "content-length", body.n);
     if (r->x.target->id == DIALECT_ANTHROPIC && !hosted) { /* there it is in the body */
         struct str version = same ? http1_get(in, "anthropic-version") : STR_NULL;

@@ -58,7 +58,7 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     struct str type = r->call.stream ? str_of(framing_content_type(r->x.framing)) : STR("application/json");
     const struct http1_head *answer = attempt ? http1_head(&r->up->in) : NULL;
     bool same = answer != NULL && r->x.same;
-    bool reframed = r->call.stream && r->x.framing != r->x.target->framing;
+    bool reframed = r->call.stream && r->x.framing != r->x.frames.framing;
     if (same && !reframed && http1_get(answer, "content-type").n > 0) type = http1_get(answer, "content-type");
     reply_begin_head(r, r->client_status, type, length, head);
     if (r->call.stream) buf_add(head, STR("cache-control: no-cache\r\n"));

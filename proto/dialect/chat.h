@@ -213,7 +213,6 @@ struct stream_writer {
 /* What a stream reader is told at its start; its own state follows. */
 struct stream_reader {
     struct arena *arena; /* lives as long as the stream; the arena of read_event() only as long as the event */
-    bool is_failure;     /* event-stream: the message is an exception */
     bool ending;         /* set by readers with a read_end(): the event just read may be the last one */
 };
 

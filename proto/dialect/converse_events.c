@@ -3,7 +3,6 @@
 #include "proto/dialect/converse.h"
 
 #include "proto/dialect/tree.h"
-#include "proto/dialect/upstream_error.h"
 
 struct sink {
     struct converse_reader *r;
@@ -133,14 +132,6 @@ static void on_metadata(struct sink *s, yyjson_val *root)
     emit(s, &(struct delta){.kind = DELTA_USAGE, .usage = &s->r->usage});
 }
 
-/* Its name says what it is; what a model's own failure was stands inside. */
-static void on_failure(struct sink *s, struct str name, struct str data)
-{
-    struct upstream_error error;
-    upstream_error_of_exception(name, data, s->arena, &error);
-    emit(s, &(struct delta){.kind = DELTA_ERROR, .error = &error});
-}
-
 enum weir_err converse_read_event(void *st, struct str name, struct str data, struct arena *a,
                                   void (*to_emit)(void *to, const struct delta *d), void *to)
 {
@@ -148,10 +139,6 @@ enum weir_err converse_read_event(void *st, struct str name, struct str data, st
     struct sink s = {r, a, to_emit, to};
     yyjson_val *root;
     struct str why;
-    if (r->base.is_failure) {
-        on_failure(&s, name, data);
-        return WEIR_OK;
-    }
     if (tree_read(data, a, &root, &why) != WEIR_OK || !yyjson_is_obj(root)) return WEIR_UP_PROTOCOL;
     if (str_is(name, "contentBlockDelta")) return on_block_delta(&s, root);
     if (str_is(name, "messageStart")) {

@@ -48,6 +48,7 @@ struct answer_headers {
 struct target_hints {
     int64_t max_output;         /* tokens the model can give at most; 0 unknown */
     bool max_completion_tokens; /* OpenAI: a host (Azure) whose model names tell nothing takes the newer field */
+    bool invoke;                /* Anthropic: behind Bedrock's InvokeModel, which wraps the events of a stream */
     uint64_t now_s;             /* seconds since 1970, for `created`; 0 unknown */
 };
 

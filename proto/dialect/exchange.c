@@ -2,6 +2,7 @@
 
 #include "proto/dialect/chat.h"
 #include "proto/dialect/passthrough.h"
+#include "proto/dialect/upstream_error.h"
 
 #include <string.h>
 
@@ -43,7 +44,8 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
     };
     x->error.retry_after_ms = -1;
     x->framing = call->json_array ? FRAMING_JSON_ARRAY : x->client->framing;
-    frames_init(&x->frames, x->target->framing, EVENT_MOST_BYTES);
+    bool wrapped = hints->invoke && target == DIALECT_ANTHROPIC;
+    frames_init(&x->frames, wrapped ? FRAMING_CHUNKS : x->target->framing, EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
     if (x->same) return passthrough_request(client, call, body, model, a, out, &x->loss, ret_why);
     return translate_request(x, body, model, out, ret_why);
@@ -244,10 +246,24 @@ static void on_delta(void *to, const struct delta *d)
     if (!p->x->same) write_delta(p->x, d);
 }
 
+static bool is_framed_alike(const struct exchange *x)
+{
+    return x->framing == x->frames.framing;
+}
+
+/* An exception frame: what it means is told the same whatever the frames hold. */
+static void take_failure(struct exchange *x, const struct frame *f, struct passing *p)
+{
+    struct upstream_error error;
+    arena_reset(&x->events);
+    upstream_error_of_exception(f->name, f->data, &x->events, &error);
+    on_delta(p, &(struct delta){.kind = DELTA_ERROR, .error = &error});
+}
+
 /* A provider's message for a client of its own dialect: the same bytes, where both are framed alike. */
 static void add_passed(struct exchange *x, const struct frame *f)
 {
-    if (x->framing == x->target->framing)
+    if (is_framed_alike(x))
         buf_add(x->out, f->raw);
     else if (f->data.n > 0 && x->framing == FRAMING_JSON_ARRAY)
         frame_as_array(x, f->data);
@@ -270,18 +286,19 @@ static void hold_last(struct exchange *x, const struct frame *f)
     x->out = &x->last;
     add_passed(x, f);
     x->out = out;
-    x->last_complete = f->is_complete || x->framing != x->target->framing;
+    x->last_complete = f->is_complete || !is_framed_alike(x);
 }
 
 static void pass_bytes(struct exchange *x, const struct passing *p, const struct frame *f)
 {
     if ((x->facts & EXCHANGE_ERROR) != 0) {
+        if (f->is_failure && !is_framed_alike(x)) return; /* the client's dialect has words of its own for it */
         buf_clear(&x->scratch);
         struct buf *out = x->out;
         x->out = &x->scratch;
         add_passed(x, f);
         x->out = out;
-        if (!f->is_complete && x->framing == x->target->framing) framing_write_mark(x->framing, &x->scratch);
+        if (!f->is_complete && is_framed_alike(x)) framing_write_mark(x->framing, &x->scratch);
         x->error_event = arena_copy(x->arena, buf_view(&x->scratch));
         return;
     }
@@ -302,9 +319,8 @@ static void pass_bytes(struct exchange *x, const struct passing *p, const struct
 static void take_frame(struct exchange *x, const struct frame *f)
 {
     struct passing p = {.x = x};
-    struct stream_reader *reader = x->reader;
     if (f->oversized) {
-        if (x->same && x->framing == x->target->framing) {
+        if (x->same && is_framed_alike(x)) {
             x->facts |= EXCHANGE_CONTENT; /* nothing but content is that long */
             x->content_bytes += (int64_t)f->raw.n;
             buf_add(x->out, f->raw);
@@ -313,9 +329,10 @@ static void take_frame(struct exchange *x, const struct frame *f)
         }
         return;
     }
-    if (f->data.n > 0 || f->is_failure) {
+    if (f->is_failure) {
+        take_failure(x, f, &p);
+    } else if (f->data.n > 0) {
         arena_reset(&x->events);
-        reader->is_failure = f->is_failure;
         enum weir_err e = x->target->read_event(x->reader, f->name, f->data, &x->events, on_delta, &p);
         bool may_pass = x->same && (x->facts & EXCHANGE_CONTENT) != 0; /* what the client makes of it is its affair */
         if (e != WEIR_OK && !is_over(x) && !may_pass)
@@ -378,7 +395,7 @@ void exchange_finish(struct exchange *x, struct buf *out)
     if (result == FRAME_MESSAGE) {
         size_t before = buf_len(out);
         take_frame(x, &f);
-        if (x->same && buf_len(out) > before && !f.is_complete && x->framing == x->target->framing)
+        if (x->same && buf_len(out) > before && !f.is_complete && is_framed_alike(x))
             framing_write_mark(x->framing, out);
     }
     if (!is_over(x) && result != FRAME_BAD) end_at_finish(x); /* cut inside a message: whatever was seen, no end */

@@ -1,5 +1,8 @@
 #include "proto/wire/framing.h"
 
+#include "proto/base/base64.h"
+#include "proto/wire/json.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -8,6 +11,7 @@ static const char *const CONTENT_TYPES[] = {
     [FRAMING_JSON_ARRAY] = "application/json",
     [FRAMING_EVENTSTREAM] = "application/vnd.amazon.eventstream",
     [FRAMING_NDJSON] = "application/x-ndjson",
+    [FRAMING_CHUNKS] = "application/vnd.amazon.eventstream",
 };
 
 _Static_assert(sizeof CONTENT_TYPES / sizeof *CONTENT_TYPES == FRAMING_COUNT, "a content type per framing");
@@ -23,16 +27,27 @@ void frames_init(struct frames *f, enum framing framing, size_t limit_bytes)
     memset(f, 0, sizeof *f);
     f->framing = framing;
     switch (framing) {
-    case FRAMING_EVENTSTREAM: eventstream_init(&f->u.es, limit_bytes); break;
+    case FRAMING_EVENTSTREAM:
+    case FRAMING_CHUNKS: eventstream_init(&f->u.frames.es, limit_bytes); break;
     case FRAMING_NDJSON: f->u.lines.limit_bytes = limit_bytes; break;
     default: sse_init(&f->u.sse, limit_bytes); break;
     }
 }
 
+static bool is_frames(const struct frames *f)
+{
+    return f->framing == FRAMING_EVENTSTREAM || f->framing == FRAMING_CHUNKS;
+}
+
 void frames_fini(struct frames *f)
 {
     switch (f->framing) {
-    case FRAMING_EVENTSTREAM: eventstream_fini(&f->u.es); break;
+    case FRAMING_EVENTSTREAM:
+    case FRAMING_CHUNKS:
+        eventstream_fini(&f->u.frames.es);
+        buf_fini(&f->u.frames.inner);
+        buf_fini(&f->u.frames.text);
+        break;
     case FRAMING_NDJSON: buf_fini(&f->u.lines.in); break;
     default: sse_fini(&f->u.sse); break;
     }
@@ -69,11 +84,38 @@ static void from_message(const struct eventstream_message *m, struct frame *ret_
     if (ret_frame->data.n == 0 && ret_frame->is_failure) ret_frame->data = m->detail;
 }
 
+/* {"bytes":"eyJ0eXBlIjoi…"}: the event inside, on one line, and its type as its name. A frame without is a keep-alive. */
+static bool unwrap(struct buf *inner, struct buf *text, struct frame *frame)
+{
+    struct str json = frame->data, value, type;
+    struct json_error error;
+    unsigned depth;
+    buf_clear(inner);
+    buf_clear(text);
+    frame->data = frame->name = STR_NULL;
+    bool good = json_check(json, &depth, &error);
+    if (good && json_find(json, "bytes", &value, text) == JSON_FOUND) {
+        buf_clear(text);
+        good = json_unquote(value, text) && base64_decode(buf_view(text), inner);
+        for (size_t i = inner->head; i < inner->len; i++) /* JSON has line ends only between its values */
+            if (inner->p[i] == '\n' || inner->p[i] == '\r') inner->p[i] = ' ';
+        frame->data = buf_view(inner);
+        good = good && json_check(frame->data, &depth, &error);
+        if (good && json_find(frame->data, "type", &type, text) == JSON_FOUND && type.n > 2)
+            frame->name = str_slice(type, 1, type.n - 1); /* a word: nothing in it is escaped */
+    }
+    return good;
+}
+
 static enum frame_result next_message(struct frames *f, struct frame *ret_frame)
 {
     struct eventstream_message m;
-    enum eventstream_result result = eventstream_next(&f->u.es, &m);
+    if (f->u.frames.bad) return FRAME_BAD;
+    enum eventstream_result result = eventstream_next(&f->u.frames.es, &m);
     if (result == EVENTSTREAM_MESSAGE) from_message(&m, ret_frame);
+    bool wrapped = f->framing == FRAMING_CHUNKS && result == EVENTSTREAM_MESSAGE && !ret_frame->is_failure;
+    if (wrapped && !ret_frame->oversized) f->u.frames.bad = !unwrap(&f->u.frames.inner, &f->u.frames.text, ret_frame);
+    if (f->u.frames.bad) return FRAME_BAD;
     return result == EVENTSTREAM_MESSAGE ? FRAME_MESSAGE : result == EVENTSTREAM_BAD ? FRAME_BAD : FRAME_MORE;
 }
 
@@ -120,7 +162,8 @@ static enum frame_result next_line(struct frames *f, struct frame *ret_frame)
 void frames_feed(struct frames *f, struct str bytes)
 {
     switch (f->framing) {
-    case FRAMING_EVENTSTREAM: eventstream_feed(&f->u.es, bytes); break;
+    case FRAMING_EVENTSTREAM:
+    case FRAMING_CHUNKS: eventstream_feed(&f->u.frames.es, bytes); break;
     case FRAMING_NDJSON:
         drop_given(f);
         buf_add(&f->u.lines.in, bytes);
@@ -132,7 +175,7 @@ void frames_feed(struct frames *f, struct str bytes)
 enum frame_result frames_next(struct frames *f, struct frame *ret_frame)
 {
     struct sse_event ev;
-    if (f->framing == FRAMING_EVENTSTREAM) return next_message(f, ret_frame);
+    if (is_frames(f)) return next_message(f, ret_frame);
     if (f->framing == FRAMING_NDJSON) return next_line(f, ret_frame);
     if (!sse_next(&f->u.sse, &ev)) return FRAME_MORE;
     from_event(&ev, ret_frame);
@@ -142,7 +185,7 @@ enum frame_result frames_next(struct frames *f, struct frame *ret_frame)
 enum frame_result frames_finish(struct frames *f, struct frame *ret_frame)
 {
     struct sse_event ev;
-    if (f->framing == FRAMING_EVENTSTREAM) return eventstream_is_between(&f->u.es) ? FRAME_MORE : FRAME_BAD;
+    if (is_frames(f)) return eventstream_is_between(&f->u.frames.es) ? FRAME_MORE : FRAME_BAD;
     if (f->framing == FRAMING_NDJSON) {
         drop_given(f);
         size_t n = buf_len(&f->u.lines.in);
@@ -157,8 +200,8 @@ enum frame_result frames_finish(struct frames *f, struct frame *ret_frame)
 
 const char *frames_error(const struct frames *f)
 {
-    const char *why = f->framing == FRAMING_EVENTSTREAM ? eventstream_error(&f->u.es) : "";
-    return *why != '\0' ? why : "a message of the stream is cut off";
+    const char *why = is_frames(f) ? eventstream_error(&f->u.frames.es) : "";
+    return *why != '\0' ? why : "a message of the stream is cut off or cannot be read";
 }
 
 void framing_write_mark(enum framing f, struct buf *out)

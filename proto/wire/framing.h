@@ -14,6 +14,7 @@ enum framing {
     FRAMING_JSON_ARRAY, /* one array of all messages. Only written: who sends it also sends SSE, and is asked for that */
     FRAMING_EVENTSTREAM, /* AWS's binary frames */
     FRAMING_NDJSON,      /* a message a line */
+    FRAMING_CHUNKS,      /* event-stream around another API's events: base64 in frames named `chunk`. Only read */
     FRAMING_COUNT
 };
 
@@ -36,7 +37,11 @@ struct frames {
     /* private */
     union {
         struct sse sse;
-        struct eventstream es;
+        struct {
+            struct eventstream es;
+            struct buf inner, text; /* FRAMING_CHUNKS: the event of the frame given out last, and its base64 */
+            bool bad;               /* what a frame holds cannot be read: nothing more is given out */
+        } frames;
         struct {
             struct buf in;
             size_t given, scanned, limit_bytes;
