@@ -63,6 +63,9 @@ def test_tools_are_called_as_the_request_asks(fake):
     chosen = openai(fake, chat("hi", tools=tools, tool_choice={"type": "function", "function": {"name": "two"}})).json()
     assert chosen["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "two"
     assert openai(fake, chat("hi", tools=tools, tool_choice="none")).json()["choices"][0]["finish_reason"] == "stop"
+    wished = openai(fake, chat('hi [[fake:call=two:{"a":[["x"]]}]]', tools=tools)).json()["choices"][0]["message"]["tool_calls"]
+    assert [(c["function"]["name"], c["function"]["arguments"]) for c in wished] == [("two", '{"a":[["x"')], "it ends at the first ]]"
+    assert "tool_calls" not in openai(fake, chat("hi [[fake:call=three]]", tools=tools)).json()["choices"][0]["message"]
     answer = anthropic(fake, messages("hi", tools=[{"name": "one", "input_schema": TOOL}])).json()
     assert answer["stop_reason"] == "tool_use" and answer["content"][0]["input"] == {"city": "Oslo", "days": 7}
 

@@ -48,6 +48,10 @@ static void read_wish(struct wishes *w, struct str word)
 {
     struct str name = str_split(&word, '=');
     uint64_t number = 0;
+    if (str_is(name, "call")) {
+        w->call = str_split(&word, ':');
+        w->call_arguments = word;
+    }
     bool has_number = str_u64(word, &number) && number < 10000000;
     struct {
         const char *name;
@@ -203,11 +207,14 @@ static void plan_calls(struct plan *plan, const struct ask *ask, uint64_t random
     unsigned want = ask->wishes.parallel && ask->may_call_parallel ? 2 : 1;
     for (unsigned i = 0; i < want; i++) {
         struct str name;
-        yyjson_val *tool = tool_named(ask, i, ask->only_tool, &name);
+        yyjson_val *tool = tool_named(ask, i, ask->wishes.call.n > 0 ? ask->wishes.call : ask->only_tool, &name);
         if (tool == NULL) return;
         yyjson_val *schema = yyjson_obj_get(tool, "parameters");
         if (schema == NULL) schema = yyjson_obj_get(tool, "input_schema");
-        sample_json(schema, words[i % 4], scratch);
+        if (ask->wishes.call_arguments.n > 0)
+            buf_add(scratch, ask->wishes.call_arguments);
+        else
+            sample_json(schema, words[i % 4], scratch);
         struct plan_call *call = &plan->call[plan->calls++];
         call->name = arena_copy(a, name);
         call->arguments = take(scratch, a);

@@ -32,6 +32,7 @@ struct wishes {
     bool reasoning;                               /* visible reasoning */
     bool refuse;                                  /* the model declines */
     bool filter;                                  /* cut by the provider's content filter */
+    struct str call, call_arguments;              /* "call=NAME" or "call=NAME:JSON": this tool and no other, if it is offered */
     uint32_t words;                               /* length of the text; 0: as always */
     uint32_t cached, cache_write, cache_write_1h; /* of the input tokens: so many (clamped) */
     uint32_t delay_ms;                            /* between two events of a stream */
