@@ -27,13 +27,13 @@ struct refusal {
 
 /* What [[fake:word]] and [[fake:word=number]] in the last user text ask for. Prompts pass a gateway unchanged, so this reaches us. */
 struct wishes {
-    bool parallel;                                /* two or more tool calls at a time */
-    bool no_tool;                                 /* text although tools are offered */
-    bool reasoning;                               /* visible reasoning */
-    bool refuse;                                  /* the model declines */
-    bool filter;                                  /* cut by the provider's content filter */
-    struct str call, call_arguments;              /* "call=NAME" or "call=NAME:JSON": this tool and no other, if it is offered */
-    uint32_t words;                               /* length of the text; 0: as always */
+    bool parallel;                   /* two or more tool calls at a time */
+    bool no_tool;                    /* text although tools are offered */
+    bool reasoning;                  /* visible reasoning */
+    bool refuse;                     /* the model declines */
+    bool filter;                     /* cut by the provider's content filter */
+    struct str call, call_arguments; /* "call=NAME" or "call=NAME:JSON": this tool and no other, if it is offered */
+    uint32_t words;                  /* length of the text; 0: as always */
     uint32_t cached, cache_write, cache_write_1h; /* of the input tokens: so many (clamped) */
     uint32_t delay_ms;                            /* between two events of a stream */
     uint32_t pings;                               /* Anthropic: ping events before the first content */
