@@ -458,8 +458,8 @@ static void look(struct doctor *d)
 static bool read_options(int argc, char **argv, struct options *o)
 {
     *o = (struct options){0};
-    for (int i = 2; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+    for (int i = 2; i < argc; i += 2) {
+        const char *value = argv[i + 1]; /* argv ends with NULL */
         if (value == NULL)
             return false;
         else if (strcmp(argv[i], "--config") == 0)
@@ -470,7 +470,6 @@ static bool read_options(int argc, char **argv, struct options *o)
             o->json = strcmp(value, "json") == 0;
         else
             return false;
-        i++;
     }
     return o->state != NULL;
 }
