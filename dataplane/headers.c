@@ -98,7 +98,8 @@ static struct str write_target(struct request *r, bool same, struct buf *out)
 enum weir_err headers_write_request(struct request *r, struct str body, struct buf *out)
 {
     const struct http1_head *in = http1_head(&r->keep.in);
-    bool same = r->x.same, hosted = provider_type_of(r->provider->type)->claude_version != NULL;
+    const struct provider_type *type = provider_type_of(r->provider->type);
+    bool same = r->x.same, hosted = type->claude_version != NULL;
     struct str path = write_target(r, same, out);
     line(out, STR("host: "), snap_text(r->gen->sn, r->provider->host_header));
     enum weir_err e = write_credential(r, path, body, out);
@@ -118,7 +119,8 @@ enum weir_err headers_write_request(struct request *r, struct str body, struct b
         line(out, str_of(weir_version()), STR_NULL);
     }
     for (unsigned i = 0; same && i < in->n; i++)
-        if (headers_go_up(in->header[i].name) && !http1_is_hop_by_hop(in, in->header[i].name))
+        if (headers_go_up(in->header[i].name) && !http1_is_hop_by_hop(in, in->header[i].name) &&
+            !(type->claude_invoked && str_iis(in->header[i].name, "anthropic-beta"))) /* in the body there */
             http1_write_header(out, in->header[i].name, in->header[i].value);
     http1_write_end(out);
     return WEIR_OK;

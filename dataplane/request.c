@@ -129,7 +129,8 @@ static void give_form_of_host(struct request *r)
 {
     struct buf *hosted = &r->keep.hosted;
     buf_clear(hosted);
-    if (!provider_body(r->provider->type, &r->x, buf_view(&r->keep.target), hosted)) return;
+    struct str betas = r->x.same ? http1_get(http1_head(&r->keep.in), "anthropic-beta") : STR_NULL;
+    if (!provider_body(r->provider->type, &r->x, buf_view(&r->keep.target), betas, hosted)) return;
     struct buf plain = r->keep.target;
     r->keep.target = *hosted;
     *hosted = plain;

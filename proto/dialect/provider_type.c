@@ -121,13 +121,37 @@ struct str provider_path_vertex(const struct provider_place *p, struct arena *a)
                                         : "generateContent");
 }
 
+struct str provider_path_bedrock(const struct provider_place *p, struct arena *a)
+{
+    const struct exchange *x = p->x;
+    if (x->target->id != DIALECT_ANTHROPIC) return exchange_target_path(x, p->base_path, a);
+    struct buf b = {0};
+    url_percent_encode(p->model, "", &b);
+    struct str path = arena_printf(a, "%.*s/model/%.*s/%s", STR_FMT(p->base_path), STR_FMT(buf_view(&b)),
+                                   x->stream ? "invoke-with-response-stream" : "invoke");
+    buf_fini(&b);
+    return path;
+}
+
 /* ---- What it is sent ---- */
 
-bool provider_body(unsigned type, const struct exchange *x, struct str body, struct buf *out)
+/* "a,b" to ["a","b"]; nothing where there are none. */
+static void add_betas(struct str betas, struct buf *out)
+{
+    while (betas.n > 0) {
+        struct str one = str_trim(str_split(&betas, ','));
+        if (one.n == 0) continue;
+        buf_addz(out, buf_len(out) == 0 ? "[" : ",");
+        buf_add_json_str(out, one);
+    }
+    if (buf_len(out) > 0) buf_addc(out, ']');
+}
+
+bool provider_body(unsigned type, const struct exchange *x, struct str body, struct str betas, struct buf *out)
 {
     const struct provider_type *t = provider_type_of(type);
-    struct json_patch patch[2] = {{"model", STR_NULL}};
-    struct buf scratch = {0};
+    struct json_patch patch[4] = {{"model", STR_NULL}};
+    struct buf scratch = {0}, list = {0};
     struct str value;
     char version[40];
     unsigned n = 1;
@@ -136,6 +160,14 @@ bool provider_body(unsigned type, const struct exchange *x, struct str body, str
         snprintf(version, sizeof version, "\"%s\"", t->claude_version);
         patch[n++] = (struct json_patch){"anthropic_version", str_of(version)};
     }
+    if (t->claude_invoked) {
+        patch[n++] = (struct json_patch){"stream", STR_NULL};
+        add_betas(betas, &list);
+        if (buf_len(&list) > 0 && json_find(body, "anthropic_beta", &value, &scratch) == JSON_ABSENT)
+            patch[n++] = (struct json_patch){"anthropic_beta", buf_view(&list)};
+    }
+    bool is_written = json_splice(body, patch, n, out);
     buf_fini(&scratch);
-    return json_splice(body, patch, n, out);
+    buf_fini(&list);
+    return is_written;
 }

@@ -31,7 +31,7 @@ struct provider_place {
 };
 /* The path and query of a request, in the arena. */
 typedef struct str provider_path_fn(const struct provider_place *place, struct arena *a);
-provider_path_fn provider_path_azure, provider_path_vertex;
+provider_path_fn provider_path_azure, provider_path_vertex, provider_path_bedrock;
 
 struct provider_type {
     const char *name;
@@ -48,6 +48,7 @@ struct provider_type {
     provider_path_fn *path;        /* NULL: the dialect's own path behind base_url */
     bool claude; /* hosts Anthropic's models too, in their own dialect: whatever has "claude" in its name … */
     const char *claude_version; /* … with this anthropic_version in the body, and the model in the path */
+    bool claude_invoked;        /* InvokeModel: the path alone says whether to stream, betas stand in the body */
     uint32_t claude_also;       /* dialects in which these models answer too: bits of PROVIDER_SPEAKS() */
     const char *models_path;    /* GET, behind base_url: answers cheaply whether the key is good; NULL: there is none */
     const char *client_variable; /* where its vendor's SDKs look for another address; NULL: nowhere … */
@@ -61,7 +62,7 @@ uint32_t provider_type_dialects(unsigned id);
 /* What a provider of these dialects is asked in for this model: the client's own where it can be, so that nothing is translated. */
 enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_id client, struct str model);
 struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a);
-/* Where the type wants another body than the dialect's (a hosted Claude): true, and it is in out. */
-bool provider_body(unsigned type, const struct exchange *x, struct str body, struct buf *out);
+/* Where the type wants another body than the dialect's (a hosted Claude): true, and it is in out. betas: the client's anthropic-beta header. */
+bool provider_body(unsigned type, const struct exchange *x, struct str body, struct str betas, struct buf *out);
 /* The type's base_url with {region} and {location} put in. */
 struct str provider_base_url(unsigned type, struct str region, struct str location, struct arena *a);

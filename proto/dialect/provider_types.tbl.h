@@ -24,5 +24,8 @@ PROVIDER_TYPE(AZURE, "azure", OPENAI_CHAT, "", "", .signer = SIGNER_API_KEY, .cr
 PROVIDER_TYPE(VERTEX, "vertex", GEMINI, "https://{location}aiplatform.googleapis.com/v1", "",
               .signer = SIGNER_X_GOOG_API_KEY, .credentials = "google", .token_signer = SIGNER_BEARER,
               .path = provider_path_vertex, .claude = true, .claude_version = "vertex-2023-10-16")
-PROVIDER_TYPE_LATER("bedrock")
+PROVIDER_TYPE(BEDROCK, "bedrock", CONVERSE, "https://bedrock-runtime.{region}.amazonaws.com", "",
+              .signer = SIGNER_SIGV4, .credentials = "aws", .token_signer = SIGNER_SIGV4, .path = provider_path_bedrock,
+              .claude = true, .claude_version = "bedrock-2023-05-31", .claude_invoked = true,
+              .claude_also = PROVIDER_SPEAKS(CONVERSE))
 PROVIDER_TYPE_LATER("fake")

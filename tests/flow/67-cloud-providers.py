@@ -1,7 +1,10 @@
 """Providers behind a cloud's own access: URLs, bodies and credentials of Azure OpenAI and Vertex; several keys of one provider."""
+import hashlib
+import hmac
 import json
 import re
 import time
+import urllib.parse
 
 import pytest
 
@@ -127,6 +130,63 @@ def test_vertex_with_gemini_and_with_claude(start_weir):
         assert path(upstream.requests[-1]).endswith(":streamRawPredict") and json.loads(upstream.requests[-1].body)["stream"] is True
 
 
+# ---- Bedrock ----
+
+KEYS = {"access_key_id": "AKIAFLOW", "secret_access_key": "aws-canary/secret+key", "region": "eu-west-1"}
+CONVERSE = {"output": {"message": {"role": "assistant", "content": [{"text": "hello"}]}}, "stopReason": "end_turn",
+            "usage": {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}, "metrics": {"latencyMs": 1}}
+
+
+def signature(request, secret, region, host):
+    """AWS Signature Version 4 computed by the rules alone, over what arrived."""
+    scheme, _, rest = header(request, "authorization").partition(" ")
+    parts = dict(p.strip().split("=", 1) for p in rest.split(","))
+    scope = parts["Credential"].split("/")
+    assert scheme == "AWS4-HMAC-SHA256" and scope[2:] == [region, "bedrock", "aws4_request"]
+    names = parts["SignedHeaders"].split(";")
+    assert names == sorted(names) and {"host", "x-amz-date", "content-type"} <= set(names) and header(request, "host") == host
+    canonical = "\n".join(["POST", urllib.parse.quote(path(request), safe="/-_.~"), "",
+                           *(f"{n}:{header(request, n)}" for n in names), "", ";".join(names), hashlib.sha256(request.body).hexdigest()])
+    date = header(request, "x-amz-date")
+    to_sign = "\n".join([scheme, date, "/".join(scope[1:]), hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + secret).encode()
+    for part in (date[:8], region, "bedrock", "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    assert parts["Signature"] == hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+    return scope[0]
+
+
+def test_bedrock_signs_what_it_sends(start_weir):
+    def answer(request):
+        return rig.whole(CONVERSE if path(request).endswith("/converse") else rig.message())
+
+    with swarm.Upstream(answer) as upstream:
+        host = upstream.url.removeprefix("http://")
+        two = config({"type": "bedrock", "base_url": upstream.url, **KEYS}, "amazon.nova-x-v1:0")
+        two["routes"]["claude"] = {"targets": [{"model": "cloud/eu.anthropic.claude-x-v1:0"}]}
+        two["providers"]["bearer"] = {"type": "bedrock", "base_url": upstream.url, "api_key": SECRETS[0], "region": "eu-west-1"}
+        two["routes"]["bearer"] = {"targets": [{"model": "bearer/amazon.nova-x-v1:0"}]}
+        weir = start_weir(two)
+        for n in range(3):
+            assert weir.openai(chat(text="é" * n)).status == 200
+            request = upstream.requests[-1]
+            assert path(request) == "/model/amazon.nova-x-v1%3A0/converse"
+            assert signature(request, KEYS["secret_access_key"], "eu-west-1", host) == "AKIAFLOW"
+
+        asked = {"max_tokens": 5, "model": "claude", "messages": [{"role": "user", "content": "hi"}], "stream": False}
+        answer = weir.anthropic(asked, headers=[("anthropic-beta", "a-1, b-2"), ("anthropic-version", "2023-06-01")])
+        assert answer.status == 200 and answer.json() == rig.message()
+        request = upstream.requests[-1]
+        signature(request, KEYS["secret_access_key"], "eu-west-1", host)
+        assert path(request) == "/model/eu.anthropic.claude-x-v1%3A0/invoke" and header(request, "anthropic-beta") is None
+        assert json.loads(request.body) == {"max_tokens": 5, "messages": asked["messages"], "anthropic_version": "bedrock-2023-05-31",
+                                            "anthropic_beta": ["a-1", "b-2"]}
+
+        assert weir.openai(chat(model="bearer")).status == 200
+        assert header(upstream.requests[-1], "authorization") == "Bearer " + SECRETS[0] and header(upstream.requests[-1], "x-amz-date") is None
+        weir.check(secrets=(*SECRETS, KEYS["secret_access_key"]))
+
+
 # ---- Credentials that fail ----
 
 
@@ -219,6 +279,8 @@ def test_a_key_that_is_refused_rests_alone(start_weir):
 @pytest.mark.parametrize("provider, said", [
     ({"type": "azure", "api_key": "k"}, 'providers.cloud: "base_url" is missing, which type azure wants'),
     ({"type": "vertex", "location": "eu"}, 'providers.cloud: "project" is missing, which type vertex wants'),
+    ({"type": "bedrock", "api_key": "${A:-k}"}, 'providers.cloud: "region" is missing, which type bedrock wants'),
+    ({"type": "bedrock", "region": "x", "access_key_id": "k"}, "wants access_key_id and secret_access_key, or neither"),
     ({"type": "vertex", "project": "a/b"}, "providers.cloud.project wants letters, digits"),
     ({"type": "openai", "api_keys": [{"key": "${NONE:-}"}]}, "all of providers.cloud.api_keys are empty"),
     ({"type": "openai", "api_key": "${A:-k}", "api_keys": [{"key": "${A:-k}"}]}, "has both api_key and api_keys"),
