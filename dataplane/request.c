@@ -144,9 +144,13 @@ static const struct step *step_encode(struct request *r)
     begin_attempt(r);
     buf_clear(body);
     buf_clear(head);
-    const struct target_hints hints = {.max_output = r->target->max_output, .now_s = r->started_wall_ns / 1000000000};
     secret_pick(r);
     enum dialect_id asked = provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model);
+    const struct provider_type *type = provider_type_of(r->provider->type);
+    const struct target_hints hints = {.max_output = r->target->max_output,
+                                       .max_completion_tokens = type->newer_max_tokens,
+                                       .invoke = asked == DIALECT_ANTHROPIC && type->claude_invoked,
+                                       .now_s = r->started_wall_ns / 1000000000};
     enum weir_err e = exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body),
                                           r->model, &r->keep.arena, body, &why);
     r->has_exchange = true;

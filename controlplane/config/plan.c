@@ -1,5 +1,6 @@
 #include "controlplane/config/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,65 @@ static bool follow_same_as(const struct config *c, const struct config_model *m,
     return *provider != NULL;
 }
 
+/* ---- the names of hosts ---- */
+
+/* "eu.anthropic.claude-x-20260101-v1:0": a geography, a maker, a name, a revision. */
+struct hosted_name {
+    struct str geography, name;
+};
+
+static bool is_one_of(struct str word, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (str_is(word, *words)) return true;
+    return false;
+}
+
+static struct hosted_name read_hosted_name(struct str model)
+{
+    static const char *const geographies[] = {"us", "eu", "apac", "jp", "au", "ca", "in", "us-gov", "global", NULL};
+    static const char *const makers[] = {"anthropic", "amazon", "openai", "meta", "mistral", "deepseek", "qwen", NULL};
+    struct hosted_name h = {.name = model};
+    struct str rest = model, first = str_split(&rest, '.');
+    ptrdiff_t revision;
+
+    if (rest.n > 0 && is_one_of(first, geographies)) {
+        h.geography = first;
+        h.name = rest;
+        first = str_split(&rest, '.');
+    }
+    if (rest.n > 0 && is_one_of(first, makers)) h.name = rest;
+    revision = str_rchr(h.name, '-'); /* "-v1:0", "-v1" */
+    if (revision > 0 && (size_t)revision + 2 < h.name.n && h.name.p[revision + 1] == 'v' &&
+        h.name.p[revision + 2] >= '0' && h.name.p[revision + 2] <= '9')
+        h.name = str_slice(h.name, 0, (size_t)revision);
+    return h;
+}
+
+enum {
+    REGIONAL_PPM = 1100000
+}; /* Claude in one geography costs a tenth more than "global". Source: AWS and Google price pages */
+
+static const struct price_entry *find_entry(const struct prices *list, const struct config_provider *provider,
+                                            struct str model, int64_t *factor_ppm)
+{
+    const struct price_entry *entry = prices_find(list, provider->at.name, model);
+    struct hosted_name h = {.name = model};
+    char name[NAME_MODEL + 16];
+
+    if (provider->type == PROVIDER_BEDROCK) h = read_hosted_name(model);
+    if (provider->type == PROVIDER_VERTEX) h.geography = provider->location;
+    if (entry == NULL && h.geography.n > 0 && h.geography.n + h.name.n + 2 < sizeof name) {
+        snprintf(name, sizeof name, "%.*s.%.*s", STR_FMT(h.geography), STR_FMT(h.name));
+        entry = prices_find(list, provider->at.name, str_of(name));
+    }
+    if (entry == NULL) entry = prices_find(list, provider->at.name, h.name);
+    if ((provider->type == PROVIDER_BEDROCK || provider->type == PROVIDER_VERTEX) && !str_is(h.geography, "global") &&
+        str_contains(h.name, STR("claude")))
+        *factor_ppm = *factor_ppm * REGIONAL_PPM / 1000000;
+    return entry;
+}
+
 bool plan_price_of(const struct config *c, const struct prices *list, const struct config_provider *provider,
                    struct str model, struct price_row *ret_row)
 {
@@ -65,7 +125,7 @@ bool plan_price_of(const struct config *c, const struct prices *list, const stru
         return true;
     }
     if (model.n == 0) return false;
-    entry = prices_find(list, provider->at.name, model);
+    entry = find_entry(list, provider, model, &factor_ppm);
     if (entry == NULL || !entry->row.known) return false;
     *ret_row = entry->row;
     ret_row->factor_ppm = (int32_t)((int64_t)ret_row->factor_ppm * factor_ppm / 1000000);
@@ -77,13 +137,14 @@ static void facts_of(const struct config *c, const struct prices *list, const st
 {
     const struct price_entry *entry;
     const struct config_model *m;
+    int64_t factor_ppm = 1000000;
 
     do {
         m = model_of(c, provider->at.name, model);
         if (m != NULL && t->context_window == 0) t->context_window = (uint32_t)m->context_window;
         if (m != NULL && t->max_output == 0) t->max_output = (uint32_t)m->max_output;
     } while (follow_same_as(c, m, &provider, &model));
-    entry = model.n > 0 ? prices_find(list, provider->at.name, model) : NULL;
+    entry = model.n > 0 ? find_entry(list, provider, model, &factor_ppm) : NULL;
     if (entry != NULL && t->context_window == 0) t->context_window = entry->context_window;
     if (entry != NULL && t->max_output == 0) t->max_output = entry->max_output;
 }

@@ -46,6 +46,7 @@ struct provider_type {
         *credentials; /* where one comes from that is not configured: a name of credential_source.c; NULL: nowhere */
     enum signer_kind token_signer; /* how such a one is shown */
     provider_path_fn *path;        /* NULL: the dialect's own path behind base_url */
+    bool newer_max_tokens;         /* model names tell nothing: max_completion_tokens is sent */
     bool claude; /* hosts Anthropic's models too, in their own dialect: whatever has "claude" in its name … */
     const char *claude_version; /* … with this anthropic_version in the body, and the model in the path */
     bool claude_invoked;        /* InvokeModel: the path alone says whether to stream, betas stand in the body */
