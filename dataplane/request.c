@@ -150,6 +150,7 @@ static const struct step *step_encode(struct request *r)
     const struct target_hints hints = {.max_output = r->target->max_output,
                                        .max_completion_tokens = type->newer_max_tokens,
                                        .invoke = asked == DIALECT_ANTHROPIC && type->claude_invoked,
+                                       .id = str_of(r->id),
                                        .now_s = r->started_wall_ns / 1000000000};
     enum weir_err e = exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body),
                                           r->model, &r->keep.arena, body, &why);

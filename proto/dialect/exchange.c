@@ -202,6 +202,13 @@ static void write_framed(struct exchange *x, const struct delta *d)
     if (d->kind == DELTA_END) buf_addc(x->out, ']');
 }
 
+/* Bedrock names neither its answers nor the model in them; clients file both. */
+static struct str id_of(const struct exchange *x, struct str id)
+{
+    if (id.n > 0 || x->hints.id.n == 0) return id;
+    return arena_printf(x->arena, "msg_%.*s", STR_FMT(x->hints.id));
+}
+
 static void write_delta(struct exchange *x, const struct delta *d)
 {
     struct stream_writer *writer = x->writer;
@@ -217,6 +224,11 @@ static void write_delta(struct exchange *x, const struct delta *d)
     if (d->kind == DELTA_OPEN && d->part == PART_TOOL_CALL && x->chat != NULL && x->chat->renamed.n > 0) {
         renamed = *d;
         renamed.name = chat_tool_name(x->chat, d->name);
+        d = &renamed;
+    }
+    if (d->kind == DELTA_START && d->id.n == 0) {
+        renamed = *d;
+        renamed.id = id_of(x, d->id);
         d = &renamed;
     }
     write_framed(x, d);
@@ -408,8 +420,8 @@ void exchange_write_start(struct exchange *x, struct buf *out)
         return;
     open_stream(x);
     struct stream_writer *writer = x->writer;
-    x->client->write_delta(writer, &(struct delta){.kind = DELTA_START, .id = x->answer_id, .model = x->answer_model},
-                           out);
+    x->client->write_delta(
+        writer, &(struct delta){.kind = DELTA_START, .id = id_of(x, x->answer_id), .model = x->answer_model}, out);
     x->started = writer->started;
 }
 
@@ -481,6 +493,8 @@ static enum weir_err translate_answer(struct exchange *x, struct answer *answer,
         return WEIR_UP_TRUNCATED;
     }
     if (answer->created_s == 0) answer->created_s = (int64_t)x->hints.now_s;
+    answer->id = id_of(x, answer->id);
+    if (answer->model.n == 0) answer->model = x->model;
     rename_calls(x->chat, answer);
     x->client->write_answer(answer, out);
     return WEIR_OK;
@@ -494,6 +508,7 @@ enum weir_err exchange_answer(struct exchange *x, struct str body, struct buf *o
     if (e == WEIR_OK && answer->has_error) {
         x->target->read_error(200, NULL, body, x->arena, &x->error);
         if (x->error.err == WEIR_UP_SERVER || x->error.err == WEIR_OK) x->error.err = WEIR_UP_STREAM_ERROR;
+        if (x->error.message.n == 0) x->error.message = STR("the provider says that its answer went wrong");
         x->facts |= EXCHANGE_ERROR;
         return x->error.err;
     }

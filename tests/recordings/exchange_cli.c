@@ -2,9 +2,10 @@
  *
  *   exchange_cli CLIENT TARGET MODEL REQUEST [ANSWER STATUS [PIECE]]
  *
- * CLIENT and TARGET are dialect names; a Gemini client's path says more than its body: "gemini+stream", "gemini+array" ask for events
- * or one array. PIECE the bytes fed at a time (default: all). Status 200 goes through the exchange, any
+ * CLIENT and TARGET are dialect names; the paths of some clients say more than their bodies: "gemini+stream", "converse+stream" ask for
+ * events, "gemini+array" for one array. "anthropic@invoke" as TARGET is a Claude behind InvokeModel. PIECE the bytes fed at a time (default: all). Status 200 goes through the exchange, any
  * other through the error table. The output is one JSON object. */
+#include "proto/base/base64.h"
 #include "proto/dialect/chat.h"
 #include "proto/dialect/exchange.h"
 
@@ -91,7 +92,14 @@ static void take_answer(struct exchange *x, struct str body, size_t piece)
         for (size_t at = 0; at < body.n; at += piece) exchange_feed(x, str_slice(body, at, at + piece), &got);
         exchange_finish(x, &got);
     }
-    member("got", buf_view(&got));
+    if (x->stream && x->framing == FRAMING_EVENTSTREAM) { /* no text */
+        struct buf text = {0};
+        base64_encode(buf_view(&got), &text);
+        member("got_base64", buf_view(&text));
+        buf_fini(&text);
+    } else {
+        member("got", buf_view(&got));
+    }
     facts(x->facts);
     usage(&x->usage);
     member("finish", x->finish);
@@ -116,14 +124,16 @@ static void take_error(struct exchange *x, uint16_t status, struct str body)
 static int run(int argc, char **argv)
 {
     struct str how = str_of(argv[1]), name = str_split(&how, '+');
+    const struct dialect *client = dialect_by_name(name), *target;
+    struct str host = str_of(argv[2]), target_name = str_split(&host, '@');
+    target = dialect_by_name(target_name);
     const struct endpoint_place place = {
-        .model = str_is(name, "gemini") ? STR("asked") : STR_NULL,
+        .model = client != NULL && client->model_in_path ? STR("asked") : STR_NULL,
         .stream = how.n > 0,
         .json_array = str_is(how, "array"),
     };
-    const struct dialect *client = dialect_by_name(name), *target = dialect_by_name(str_of(argv[2]));
     struct buf request = read_file(argv[4]), sent = {0}, answer = {0};
-    const struct target_hints hints = {.now_s = 1795000000};
+    const struct target_hints hints = {.now_s = 1795000000, .id = STR("test"), .invoke = str_is(host, "invoke")};
     struct call call = {0};
     struct exchange x = {0};
     struct str why = STR_NULL;
