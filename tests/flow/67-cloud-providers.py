@@ -10,7 +10,7 @@ import pytest
 
 import rig
 import swarm
-from client import chat, messages
+from client import chat, is_whole, messages
 from processes import wait_until
 from token_server import Issuer, TokenServer
 
@@ -187,6 +187,28 @@ def test_bedrock_signs_what_it_sends(start_weir):
         weir.check(secrets=(*SECRETS, KEYS["secret_access_key"]))
 
 
+def test_claude_behind_invokemodel_streams_to_every_client(start_fakes, start_weir):
+    """weir-fake checks the signature of each call; its frames become Anthropic's events again, or another dialect's."""
+    fakes = start_fakes({"aws": ["--guard", "sigv4"]})
+    aws = {"type": "bedrock", "base_url": fakes["aws"].url, "region": "us-east-1", "container_url": fakes["aws"].url}
+    weir = start_weir(config(aws, "anthropic.claude-x-v1:0"), env={"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/container/credentials"})
+    answer = weir.anthropic(messages(stream=True))
+    names = [name for name, _ in answer.events()]
+    assert answer.status == 200 and answer.header("content-type").startswith("text/event-stream")
+    assert names[0] == "message_start" and names[-1] == "message_stop" and is_whole(answer)
+    assert is_whole(weir.openai(chat(stream=True))) and is_whole(weir.anthropic(messages())) and is_whole(weir.openai(chat()))
+    fakes["aws"].fault(keep_events=8, end="fin", times=1)
+    cut = weir.anthropic(messages(stream=True))
+    assert not is_whole(cut) and [name for name, _ in cut.events()][-1] == "error"
+    fakes["aws"].fault(status=429, times=1)
+    assert weir.openai(chat()).status == 429
+    stats = fakes["aws"].stats()
+    assert stats["unauthorized"] == 0 and stats["tokens"] == 1
+    call = fakes["aws"].calls(1)[-1]
+    assert call["path"] == "/model/anthropic.claude-x-v1%3A0/invoke"
+    weir.check(secrets=("fake-token-",), next_call=False)
+
+
 # ---- Credentials that fail ----
 
 
@@ -297,3 +319,30 @@ def test_what_is_missing_is_named(tmp_path, provider, said):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GOOGLE_", "AWS_", "AZURE_"))}
     run = subprocess.run([processes.program("weir-controlplane"), "--check-config", str(file)], capture_output=True, text=True, env=env)
     assert run.returncode == 1 and said in run.stderr, run.stderr
+
+
+# ---- Clients ----
+
+
+def test_clients_of_both_ages_and_keys_in_any_place(start_weir):
+    """Anthropic clients send x-api-key with 2023-06-01, or a bearer token with 2026-10-21; each place of a key is looked at."""
+    key = "client-key-0123456789"
+    with swarm.Upstream(lambda request: rig.whole(rig.message())) as upstream:
+        one = config({"type": "anthropic", "base_url": upstream.url, "api_key": SECRETS[0]})
+        one["auth"], one["keys"] = {"mode": "keys"}, {"app": {"hash": "sha256:" + hashlib.sha256(key.encode()).hexdigest()}}
+        weir = start_weir(one)
+        old, new = [("anthropic-version", "2023-06-01")], [("anthropic-version", "2026-10-21")]
+        for headers, version in (([("x-api-key", key), *old], old), ([("authorization", f"Bearer {key}"), *new], new)):
+            assert weir.anthropic(messages(), headers=headers).status == 200
+            request = upstream.requests[-1]
+            assert header(request, "anthropic-version") == version[0][1] and header(request, "x-api-key") == SECRETS[0]
+            assert header(request, "authorization") is None and key.encode() not in request.head
+        for place in ("x-goog-api-key", "api-key"):
+            assert weir.openai(chat(), headers=[(place, key)]).status == 200
+            assert key.encode() not in upstream.requests[-1].head
+        assert weir.openai(chat(), path=f"/v1/chat/completions?key={key}").status == 200
+        assert key.encode() not in upstream.requests[-1].head
+        assert weir.openai(chat(), headers=[("authorization", "Bearer wrong"), ("x-api-key", key)]).status == 200, "the one that is known counts"
+        for headers in ([], [("authorization", "Bearer wrong")], [("authorization", "Basic " + key)], [("x-api-key", key + "0")]):
+            assert weir.openai(chat(), headers=headers).status == 401, headers
+        weir.check(secrets=(*SECRETS, key), next_call=False)

@@ -15,7 +15,13 @@ FLOWS = {
     "azure-managed": ("bearer", "azure", {"credentials": "azure-managed", "metadata_url": "{url}"}),
     "google-account": ("bearer", "vertex", {"credentials": "google-file", "credentials_file": "{account}", "token_url": "{url}/google/token"}),
     "google-metadata": ("bearer", "vertex", {"credentials": "google-metadata", "metadata_url": "{url}"}),
+    "aws-web-identity": ("sigv4", "bedrock", {"credentials": "aws-web-identity", "role_arn": "arn:aws:iam::1:role/r", "web_identity_token_file": "{jwt}", "token_url": "{url}"}),
+    "aws-container": ("sigv4", "bedrock", {"credentials": "aws-container", "container_url": "{url}"}),
+    "aws-instance": ("sigv4", "bedrock", {"credentials": "aws-metadata", "metadata_url": "{url}"}),
 }
+MORE = {"azure": {}, "vertex": {"project": "p", "location": "europe-west4"}, "bedrock": {"region": "eu-west-1"}}
+MODEL = {"azure": "large", "vertex": "claude-large", "bedrock": "anthropic.claude-large-v1:0"}
+ENV = {"SECRET": "s-canary", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/container/credentials"}
 
 
 def write(path, text):
@@ -39,10 +45,9 @@ def configuration(folder, fakes):
     config = {"version": 1, "providers": {}, "models": {}, "routes": {"chat": {"targets": []}}}
     for name, (_, kind, keys) in FLOWS.items():
         url = fakes[name].url
-        more = {"project": "p", "location": "europe-west4"} if kind == "vertex" else {}
         filled = {k: v.replace("{url}", url).replace("{jwt}", texts["jwt"]).replace("{account}", texts["account"]) for k, v in keys.items()}
-        model = {"vertex": "claude-large", "azure": "large"}[kind]
-        config["providers"][name] = {"type": kind, "base_url": url, **more, **filled}
+        model = MODEL[kind]
+        config["providers"][name] = {"type": kind, "base_url": url, **MORE[kind], **filled}
         config["models"][f"{name}/{model}"] = {"price": gateway_module.LARGE}
         config["routes"]["chat"]["targets"].append({"model": f"{name}/{model}"})
     return config
@@ -56,7 +61,7 @@ def rotations(weir):
 def run(folder, turns=20, rate=500, life_s=3, kill=True):
     specs = {name: ["--guard", guard, "--token-life-s", str(life_s)] for name, (guard, _, _) in FLOWS.items()}
     fakes = provider.Fakes(os.path.join(folder, "fakes"), specs)
-    weir = gateway_module.Gateway(os.path.join(folder, "weir"), configuration(folder, fakes), workers=2, env={"SECRET": "s-canary"})
+    weir = gateway_module.Gateway(os.path.join(folder, "weir"), configuration(folder, fakes), workers=2, env=ENV)
     try:
         weir.start()
         load = scene.Load(weir.port, os.path.join(folder, "load.log"), rate=rate, seconds=600, connections=64, streams=40)

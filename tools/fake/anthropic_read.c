@@ -1,5 +1,7 @@
 /* What the Anthropic Messages endpoint accepts. Source: Anthropic API reference, messages, tool use, versions. */
+#include "proto/wire/url.h"
 #include "tools/fake/anthropic.h"
+#include "tools/fake/invoke.h"
 
 #include <string.h>
 
@@ -29,33 +31,20 @@ static void extra_input(struct reader *r, const char *name)
 
 static void check_fields(struct reader *r, yyjson_val *body)
 {
-    static const char *const known[] = {"model",
-                                        "anthropic_version",
-                                        "max_tokens",
-                                        "messages",
-                                        "system",
-                                        "tools",
-                                        "tool_choice",
-                                        "thinking",
-                                        "output_config",
-                                        "stop_sequences",
-                                        "stream",
-                                        "temperature",
-                                        "top_p",
-                                        "top_k",
-                                        "metadata",
-                                        "service_tier",
-                                        "speed",
-                                        "inference_geo",
-                                        "cache_control",
-                                        "container",
-                                        "diagnostics",
-                                        "mcp_servers",
-                                        "context_management",
-                                        "compaction",
-                                        "fallbacks",
-                                        "output_format",
-                                        NULL};
+    static const char *const known[] = {"model",          "anthropic_version",
+                                        "anthropic_beta", "max_tokens",
+                                        "messages",       "system",
+                                        "tools",          "tool_choice",
+                                        "thinking",       "output_config",
+                                        "stop_sequences", "stream",
+                                        "temperature",    "top_p",
+                                        "top_k",          "metadata",
+                                        "service_tier",   "speed",
+                                        "inference_geo",  "cache_control",
+                                        "container",      "diagnostics",
+                                        "mcp_servers",    "context_management",
+                                        "compaction",     "fallbacks",
+                                        "output_format",  NULL};
     const char *unknown = first_unknown(body, known);
     if (unknown != NULL) extra_input(r, unknown);
     static const char *const sampling[] = {"temperature", "top_p", "top_k"};
@@ -345,17 +334,24 @@ static void check_head(struct reader *r, const struct http1_head *head)
         bad(r, STR("anthropic-version: is not a valid version"));
 }
 
-/* On Vertex the model stands in the path ("…/anthropic/models/MODEL:rawPredict"), and the version in the body. */
-static bool read_vertex(struct reader *r, yyjson_val *body, struct str path)
+/* Where another vendor hosts it the model stands in the path ("…/anthropic/models/MODEL:rawPredict", "/model/MODEL/invoke") and the
+ * version in the body. */
+static bool read_hosted(struct reader *r, yyjson_val *body, struct str path)
 {
     ptrdiff_t at = str_find(path, STR("/anthropic/models/"));
-    if (at < 0) return false;
-    struct str verb = str_slice(path, (size_t)at + 18, path.n);
-    r->ask->model = str_split(&verb, ':');
+    bool invoked = invoke_is_path(path), streams = yyjson_is_true(yyjson_obj_get(body, "stream"));
+    if (at < 0 && !invoked) return false;
+    struct str verb = invoked ? STR_NULL : str_slice(path, (size_t)at + 18, path.n);
+    struct buf model = {0};
+    (void)url_percent_decode(invoked ? invoke_model(path) : str_split(&verb, ':'), &model);
+    r->ask->model = arena_copy(r->a, buf_view(&model));
+    buf_fini(&model);
+    r->ask->stream = invoked ? invoke_is_streamed(path) : streams;
     if (yyjson_obj_get(body, "model") != NULL) extra_input(r, "model");
-    if (!val_is(yyjson_obj_get(body, "anthropic_version"), "vertex-2023-10-16"))
-        bad(r, STR("anthropic_version: Input should be 'vertex-2023-10-16'"));
-    if (str_is(verb, "streamRawPredict") != yyjson_is_true(yyjson_obj_get(body, "stream")))
+    if (invoked && yyjson_obj_get(body, "stream") != NULL) extra_input(r, "stream");
+    if (!val_is(yyjson_obj_get(body, "anthropic_version"), invoked ? "bedrock-2023-05-31" : "vertex-2023-10-16"))
+        bad(r, STR("anthropic_version: Input should be that of this platform"));
+    if (!invoked && str_is(verb, "streamRawPredict") != streams)
         bad(r, STR("stream: does not agree with the method that was called"));
     return true;
 }
@@ -366,17 +362,19 @@ static void anthropic_read(yyjson_val *body, const struct http1_head *head, bool
     struct reader *r = arena_zalloc(a, sizeof *r);
     *r = (struct reader){.ask = ask, .refusal = refusal, .a = a, .strict = strict};
     *ask = (struct ask){.choices = 1};
-    if (!read_vertex(r, body, head->path)) {
+    bool hosted = read_hosted(r, body, head->path);
+    if (!hosted) {
         check_head(r, head);
         ask->model = val_str(yyjson_obj_get(body, "model"));
         if (yyjson_obj_get(body, "anthropic_version") != NULL) extra_input(r, "anthropic_version");
+        if (yyjson_obj_get(body, "anthropic_beta") != NULL) extra_input(r, "anthropic_beta");
     }
     if (ask->model.n == 0) bad(r, STR("model: Field required"));
     if (strict) check_fields(r, body);
     read_limits(r, body);
     read_system(r, yyjson_obj_get(body, "system"));
     read_messages(r, yyjson_obj_get(body, "messages"));
-    ask->stream = yyjson_is_true(yyjson_obj_get(body, "stream"));
+    if (!hosted) ask->stream = yyjson_is_true(yyjson_obj_get(body, "stream"));
     read_tools(r, body);
     ask_count_tools(ask);
     ask_read_wishes(ask);

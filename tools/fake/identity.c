@@ -24,8 +24,9 @@ static uint64_t last_number;
 /* ---- issuing ---- */
 
 /* Whole seconds of the wall clock, because that is what most answers can say. */
-static const struct issued *issue(const struct provider *p)
+static const struct issued *issue(struct provider *p)
 {
+    p->counts.tokens++;
     uint64_t number = ++last_number, now_s = clock_wall_ns() / 1000000000u;
     issued[number % IDENTITY_KEPT] = (struct issued){number, (now_s + p->token_life_s) * 1000};
     return &issued[number % IDENTITY_KEPT];
@@ -59,7 +60,7 @@ static unsigned long long left_s(const struct issued *i)
     return i->until_ms > now_ms ? (i->until_ms - now_ms) / 1000 : 0;
 }
 
-static void answer_oauth(const struct provider *p, struct answer *out)
+static void answer_oauth(struct provider *p, struct answer *out)
 {
     const struct issued *i = issue(p);
     buf_addz(&out->body, "{\"token_type\":\"Bearer\",\"access_token\":\"");
@@ -67,7 +68,7 @@ static void answer_oauth(const struct provider *p, struct answer *out)
     buf_addf(&out->body, "\",\"expires_in\":%llu}\n", left_s(i));
 }
 
-static void answer_aws_json(const struct provider *p, struct answer *out)
+static void answer_aws_json(struct provider *p, struct answer *out)
 {
     const struct issued *i = issue(p);
     buf_addf(&out->body,
@@ -81,7 +82,7 @@ static void answer_aws_json(const struct provider *p, struct answer *out)
     buf_addz(&out->body, "\"}\n");
 }
 
-static void answer_sts(const struct provider *p, struct answer *out)
+static void answer_sts(struct provider *p, struct answer *out)
 {
     const struct issued *i = issue(p);
     struct buf *b = &out->body;
@@ -226,7 +227,6 @@ bool identity_serve(struct conn *c, const struct http1_head *head, struct str bo
         imds(c, head);
     else
         return false;
-    c->provider->counts.tokens += c->answer.status == 200;
     return true;
 }
 

@@ -83,7 +83,7 @@ static void release(struct str *s)
 static bool is_key_header(struct str name)
 {
     return str_iis(name, "authorization") || str_iis(name, "x-api-key") || str_iis(name, "api-key") ||
-           str_iis(name, "x-goog-api-key");
+           str_iis(name, "x-goog-api-key") || str_iis(name, "x-amz-security-token");
 }
 
 static void hash_key(struct str key, char ret[24])

@@ -2,6 +2,7 @@
 #include "proto/base/clock.h"
 #include "tools/fake/conn.h"
 #include "tools/fake/identity.h"
+#include "tools/fake/invoke.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ static enum endpoint endpoint_of(struct str path)
     if (str_ends(path, STR("/messages")) || str_ends(path, STR(":rawPredict")) ||
         str_ends(path, STR(":streamRawPredict")))
         return EP_MESSAGES; /* the latter: Claude on Vertex */
+    if (invoke_is_path(path)) return EP_MESSAGES;
     if (str_ends(path, STR("/messages/count_tokens"))) return EP_COUNT;
     if (str_ends(path, STR("/models"))) return EP_MODELS;
     return EP_NONE;
@@ -176,6 +178,7 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
         buf_addf(&c->answer.body, "{\"input_tokens\":%llu}\n", (unsigned long long)ask.input_tokens);
     else
         answer_ask(c, d, &ask, f);
+    if (invoke_is_path(head->path) && (f == NULL || f->body.p == NULL)) invoke_wrap(&c->answer, refusal.code);
     yyjson_doc_free(doc);
 }
 
