@@ -22,6 +22,7 @@ void reply_begin_head(struct request *r, uint16_t status, struct str content_typ
     http1_write_status_line(out, status);
     if (content_type.n > 0) http1_write_header(out, STR("content-type"), content_type);
     r->chunked = length < 0 && in->minor > 0;
+    r->sized = length >= 0;
     if (length >= 0)
         http1_write_header_u64(out, "content-length", (uint64_t)length);
     else if (r->chunked)

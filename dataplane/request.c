@@ -495,7 +495,7 @@ static void request_close(struct request *r)
 {
     struct client *c = r->c;
     /* without a length and without chunks only the end of the connection ends the body */
-    bool framed = r->stage != ANSWER_ENDED || r->call.model.n == 0 || r->chunked || !r->call.stream;
+    bool framed = r->stage != ANSWER_ENDED || r->call.model.n == 0 || r->chunked || r->sized;
     bool keep = r->stage == ANSWER_ENDED && request_keeps_alive(r) && framed;
     bool whole = (r->facts & FACT_WHOLE) != 0;
     if (r->has_exchange) exchange_fini(&r->x);

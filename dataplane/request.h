@@ -144,6 +144,7 @@ struct request {
     enum answer_stage stage;
     uint16_t client_status;
     bool chunked;
+    bool sized; /* its head has a length */
     uint64_t bytes_out;
 };
 

@@ -5,6 +5,7 @@
 import OpenAI from 'openai';
 import Anthropic1 from '@anthropic-ai/sdk';
 import Anthropic0 from 'anthropic-sdk-0';
+import { converse } from './bedrock.mjs';
 
 const TIMEOUT_MS = 20000;
 
@@ -140,4 +141,4 @@ function anthropic(Sdk, name) {
   };
 }
 
-export const adapters = [openai, anthropic(Anthropic0, 'anthropic 0.122'), anthropic(Anthropic1, 'anthropic 1.12')];
+export const adapters = [openai, anthropic(Anthropic0, 'anthropic 0.122'), anthropic(Anthropic1, 'anthropic 1.12'), converse];

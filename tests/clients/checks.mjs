@@ -121,6 +121,7 @@ export const checks = {
   async 'a stream without usage asked for'(c, m) {
     const events = await c.rawStream({ model: m('large'), user: 'raw' });
     if (c.dialect === 'openai') assert.ok(events.every(e => e.choices.length === 1 && !e.usage), 'no usage chunk');
+    else if (c.dialect === 'converse') assert.ok(events.at(-1).metadata.usage);
     else assert.equal(events.at(-1).type, 'message_stop');
   },
   async 'list of models'(c) {

@@ -62,7 +62,7 @@ static void read_back(const struct dialect *d, struct str bytes, struct arena *a
     while ((r = frames_next(&frames, &f)) == FRAME_MESSAGE) {
         if (f.data.n == 0) continue;
         if (!str_is(f.data, "[DONE]")) must_be_json(f.data);
-        reader->is_failure = f.is_failure;
+        if (f.is_failure) abort();
         if (d->read_event(reader, f.name, f.data, a, gather, g) != WEIR_OK) abort();
     }
     if (r != FRAME_MORE || frames_finish(&frames, &f) != FRAME_MORE) abort();
