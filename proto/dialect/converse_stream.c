@@ -4,6 +4,7 @@
 
 #include "proto/dialect/client_error.h"
 
+#include <limits.h>
 #include <string.h>
 
 static size_t begin(struct buf *out, const char *event)
@@ -118,6 +119,17 @@ static void write_last(struct converse_writer *w, struct buf *out)
     end(out, start);
 }
 
+/* Why a model refused, told beside the reason elsewhere: here it is text, as in a unary answer. */
+static void write_explanation(struct converse_writer *w, struct str text, struct buf *out)
+{
+    serial_end(&w->blocks, &BLOCKS, w, out);
+    const struct delta open = {.kind = DELTA_OPEN, .part = PART_REFUSAL, .index = UINT_MAX};
+    const struct delta said = {.kind = DELTA_TEXT, .part = PART_REFUSAL, .index = UINT_MAX, .text = text};
+    w->blocks.arena = w->base.arena;
+    serial_take(&w->blocks, &open, &BLOCKS, w, out);
+    serial_take(&w->blocks, &said, &BLOCKS, w, out);
+}
+
 void converse_write_delta(void *st, const struct delta *d, struct buf *out)
 {
     struct converse_writer *w = st;
@@ -136,6 +148,7 @@ void converse_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_FINISH:
         w->finish = d->finish;
         w->stop_sequence = arena_copy(w->base.arena, d->stop_sequence);
+        if (d->text.n > 0) write_explanation(w, d->text, out);
         break;
     case DELTA_END: write_last(w, out); break;
     case DELTA_START:

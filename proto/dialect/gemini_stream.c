@@ -130,7 +130,10 @@ void gemini_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_ARGUMENTS:
     case DELTA_SIGNATURE: part_delta(w, d, out); break;
     case DELTA_CLOSE: close_part(w, d->index, out); break;
-    case DELTA_FINISH: w->finish = d->finish; break;
+    case DELTA_FINISH:
+        w->finish = d->finish;
+        if (d->text.n > 0) write_text(w, d->text, false, STR_NULL, out); /* why a model refused: as in a unary answer */
+        break;
     case DELTA_END: write_last(w, out); break;
     case DELTA_USAGE:
     case DELTA_ERROR: break;

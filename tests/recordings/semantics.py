@@ -1,12 +1,19 @@
 """What an answer says, read from its bytes without any code of weir's: the yardstick that translations are held against."""
+import base64
 import json
+import os
 import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import frames  # noqa: E402
 
 STOPS = {
     "stop": "stop", "eos": "stop", "end_turn": "stop", "pause_turn": "stop", "stop_sequence": "stop",
     "length": "length", "max_tokens": "length", "model_length": "length", "model_context_window_exceeded": "length",
     "tool_calls": "tool_calls", "tool_use": "tool_calls", "function_call": "tool_calls",
     "content_filter": "refused", "refusal": "refused", "sensitive": "refused",
+    "content_filtered": "refused", "guardrail_intervened": "refused",
 }
 
 
@@ -284,7 +291,7 @@ def gemini_root(said, root):
     for c in candidates[:1]:
         for part in (c.get("content") or {}).get("parts") or []:
             if "functionCall" in part:
-                said.calls.append([part["functionCall"].get("id"), part["functionCall"]["name"], json.dumps(part["functionCall"].get("args") or {})])
+                said.calls.append([part["functionCall"].get("id"), part["functionCall"].get("name"), json.dumps(part["functionCall"].get("args") or {})])
             elif "text" in part and part.get("thought"):
                 said.reasoning += part["text"]
             elif "text" in part:
@@ -315,7 +322,110 @@ def gemini_stream(body):
     return said
 
 
+# ---- Converse ----
+
+
+CONVERSE_BROKEN = {"malformed_model_output", "malformed_tool_use"}
+
+
+def converse_usage(u):
+    if not isinstance(u, dict) or "inputTokens" not in u:
+        return None
+    read, written = u.get("cacheReadInputTokens") or 0, u.get("cacheWriteInputTokens") or 0
+    return (u["inputTokens"] + read + written, read, written, u.get("outputTokens") or 0, 0)
+
+
+def converse_end(said, reason):
+    if reason in CONVERSE_BROKEN:
+        said.error = reason
+    elif reason:
+        said.finish, said.ended = STOPS.get(reason, "other"), True
+
+
+def converse_reasoning(said, r):
+    text = r.get("reasoningText") or {}
+    said.reasoning += text.get("text") or ""
+    signature = text.get("signature") or r.get("redactedContent")
+    if signature:
+        said.signatures.append(signature)
+
+
+def converse_unary(body):
+    said, root = Said(), json.loads(body, parse_float=str)
+    content = ((root.get("output") or {}).get("message") or {}).get("content")
+    if content is None:
+        said.error = root.get("message") or root.get("Message") or "no content"
+        return said
+    for b in content:
+        if "text" in b:
+            said.text += b["text"]
+        elif "reasoningContent" in b:
+            converse_reasoning(said, b["reasoningContent"])
+        elif "toolUse" in b and b["toolUse"].get("type") != "server_tool_use":
+            said.calls.append([b["toolUse"]["toolUseId"], b["toolUse"]["name"], json.dumps(b["toolUse"]["input"])])
+        elif "citationsContent" in b:
+            said.text += "".join(piece.get("text") or "" for piece in b["citationsContent"].get("content") or [])
+        else:
+            said.has_media = True
+    said.usage = converse_usage(root.get("usage"))
+    converse_end(said, root.get("stopReason"))
+    return said
+
+
+def converse_stream(body):
+    said, slots, signing = Said(), {}, None
+    try:
+        for kind, name, payload in frames.read(body):
+            if kind != "event":
+                said.error = name
+                break
+            root = json.loads(payload, parse_float=str)
+            index = root.get("contentBlockIndex")
+            if name == "contentBlockStart":
+                call = (root.get("start") or {}).get("toolUse") or {}
+                if call and call.get("type") != "server_tool_use":
+                    slots[index] = [call["toolUseId"], call["name"], ""]
+                    said.calls.append(slots[index])
+                else:
+                    said.has_media = True
+            elif name == "contentBlockDelta":
+                delta = root["delta"]
+                said.text += delta.get("text") or ""
+                if index in slots:
+                    slots[index][2] += (delta.get("toolUse") or {}).get("input") or ""
+                r = delta.get("reasoningContent") or {}
+                said.reasoning += r.get("text") or ""
+                signature = r.get("signature") or r.get("redactedContent")
+                if signature and signing == index:
+                    said.signatures[-1] += signature
+                elif signature:
+                    said.signatures.append(signature)
+                    signing = index
+            elif name == "messageStop":
+                converse_end(said, root.get("stopReason"))
+            elif name == "metadata":
+                said.usage = converse_usage(root.get("usage"))
+    except ValueError as e:
+        said.error, said.ended = str(e), False
+    return said
+
+
+def unwrapped(body):
+    """The events of a Claude behind InvokeModel, as it sends them elsewhere; an exception as an event of its own."""
+    out = []
+    for kind, name, payload in frames.read(body):
+        root = json.loads(payload)
+        if kind != "event":
+            out.append("event: error\ndata: " + json.dumps({"type": "error", "error": {"type": name, "message": root.get("message")}}))
+        elif "bytes" in root:
+            event = base64.b64decode(root["bytes"]).decode()
+            out.append(f"event: {json.loads(event).get('type')}\ndata: {event}")
+    return "".join(event + "\n\n" for event in out).encode()
+
+
 READERS = {
+    ("converse", False): converse_unary,
+    ("converse", True): converse_stream,
     ("gemini", False): gemini_unary,
     ("gemini", True): gemini_stream,
     ("openai", False): openai_unary,
@@ -420,4 +530,51 @@ def anthropic_request_faults(root):
     return faults
 
 
-REQUEST_FAULTS = {"gemini": gemini_request_faults, "openai": openai_request_faults, "anthropic": anthropic_request_faults}
+def converse_request_faults(root):
+    faults, before, messages = [], [], root["messages"]
+    if not messages or messages[0]["role"] != "user":
+        faults.append("does not begin with user")
+    names, has_tools = [], False
+    for i, m in enumerate(messages):
+        where, blocks = f"messages[{i}]", m["content"]
+        if i and messages[i - 1]["role"] == m["role"]:
+            faults.append(f"{where}: same role twice")
+        if not blocks:
+            faults.append(f"{where}: empty")
+        if any(len(b) != 1 for b in blocks):
+            faults.append(f"{where}: a block with more than one member")
+        texts = [b["text"] for b in blocks if "text" in b]
+        if any(not t.strip() for t in texts):
+            faults.append(f"{where}: blank text")
+        documents = [b["document"] for b in blocks if "document" in b]
+        names += [d["name"] for d in documents]
+        if documents and not texts:
+            faults.append(f"{where}: a document without a text")
+        if any(not re.fullmatch(r"[A-Za-z0-9()\[\]-]+( [A-Za-z0-9()\[\]-]+)*", d["name"]) or len(d["name"]) > 200 for d in documents):
+            faults.append(f"{where}: bad name of a document")
+        results = [b["toolResult"]["toolUseId"] for b in blocks if "toolResult" in b]
+        if sorted(results) != sorted(before):
+            faults.append(f"{where}: results {results} for calls {before}")
+        calls = [b["toolUse"] for b in blocks if "toolUse" in b]
+        has_tools |= bool(calls)
+        before = [c["toolUseId"] for c in calls]
+        if any(not isinstance(c["input"], dict) or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", c["toolUseId"]) for c in calls):
+            faults.append(f"{where}: bad call")
+    if before:
+        faults.append("the last calls have no results")
+    if len(set(names)) != len(names):
+        faults.append("two documents of one name")
+    tools = [t["toolSpec"] for t in (root.get("toolConfig") or {}).get("tools") or [] if "toolSpec" in t]
+    if has_tools and not tools:
+        faults.append("calls without toolConfig")
+    if any(not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", t["name"]) or t.get("description") == "" for t in tools):
+        faults.append("bad tool")
+    allowed = {
+        "system", "messages", "inferenceConfig", "toolConfig", "outputConfig", "additionalModelRequestFields",
+        "additionalModelResponseFieldPaths", "serviceTier",
+    }
+    faults += [f"unknown member {k}" for k in root if k not in allowed]
+    return faults
+
+
+REQUEST_FAULTS = {"converse": converse_request_faults, "gemini": gemini_request_faults, "openai": openai_request_faults, "anthropic": anthropic_request_faults}
