@@ -98,7 +98,7 @@ void credential_keep_configure(struct core *c)
         wanted[c->plan->provider_id[i]] = true;
     }
     credentials_configure(c->credentials, conf, n);
-    explicit_bzero(conf, sizeof conf);
+    explicit_bzero(conf, n * sizeof *conf);
     for (uint16_t id = 0; id < SHM_PROVIDERS; id++) {
         if (wanted[id]) continue;
         c->credential_seen[id] = CREDENTIAL_WAITING;

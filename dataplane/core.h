@@ -64,6 +64,7 @@ struct worker {
     uint64_t drain_at_ms;
     uint64_t random; /* state of the generator: request.c, route.c */
     uint64_t ids;
+    int64_t signing_skew_s; /* providers' clock less ours, where one has refused a signature for it: secret.c */
 
     char read_buf[READ_BYTES];
 };

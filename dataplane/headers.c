@@ -1,5 +1,6 @@
 #include "dataplane/headers.h"
 
+#include "dataplane/core.h"
 #include "dataplane/generation.h"
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
@@ -47,6 +48,7 @@ static enum weir_err write_credential(struct request *r, struct str path, struct
                                         {STR("content-type"), STR("application/json")}};
     struct str query = path;
     struct credential c;
+    r->shown = STR_NULL;
     if (p->auth == SIGNER_NONE || (p->secret == ID_NONE && !p->token)) return WEIR_OK;
     if (!secret_read(r, &c)) return WEIR_UP_AUTH;
     const struct sign_request s = {
@@ -58,7 +60,7 @@ static enum weir_err write_credential(struct request *r, struct str path, struct
         .n = sizeof sent / sizeof *sent,
         .body = body,
         .region = snap_text(sn, p->region),
-        .now_s = clock_wall_ns() / 1000000000u,
+        .now_s = (uint64_t)((int64_t)(clock_wall_ns() / 1000000000u) + r->w->signing_skew_s),
         .cache = &r->gen->origins[p - sn->providers].sign,
     };
     return signer_sign((enum signer_kind)p->auth, &s, &c, &r->keep.arena, out);

@@ -7,6 +7,7 @@
 #include "dataplane/meter.h"
 #include "dataplane/reply.h"
 #include "dataplane/request.h"
+#include "dataplane/secret.h"
 #include "proto/base/clock.h"
 #include "proto/wire/json.h"
 
@@ -113,8 +114,7 @@ static const struct step *finish(struct request *r, struct buf *last)
 /* A provider that repeats the key it was sent does not make it known. text: bytes of our own. */
 static void hide_key(const struct request *r, struct str text)
 {
-    const struct snap_provider *p = r->provider;
-    struct str key = p->secret == ID_NONE ? STR_NULL : snap_secret(r->gen->sn, p);
+    struct str key = r->shown;
     if (key.n < SHORTEST_KEY) return;
     for (ptrdiff_t at; (at = str_find(text, key)) >= 0; text = str_slice(text, (size_t)at + key.n, text.n))
         memset((char *)(uintptr_t)text.p + at, '*', key.n);
@@ -203,6 +203,7 @@ static const struct step *error_is_whole(struct request *r)
         .date = http1_get(h, "date"),
     };
     r->x.target->read_error(h->status, &a, body, &r->keep.arena, &r->said);
+    if (r->said.err == WEIR_UP_AUTH) secret_note_clock(r, a.date);
     if (r->said.err == WEIR_OK) { /* JSON where a stream was asked for, and no error in it */
         r->said.err = WEIR_UP_PROTOCOL;
         r->said.message = STR("the answer is not a stream");

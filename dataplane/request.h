@@ -118,12 +118,14 @@ struct request {
     uint32_t secrets_tried;                 /* bit i: this call has shown key i */
     uint8_t secret;                         /* the key of the attempt */
     uint64_t token_gen;                     /* which fetched credential was shown */
-    bool has_exchange;                      /* x is of the present attempt */
-    bool probing;                           /* this call is the probe of a half-open circuit */
-    bool sent;                              /* bytes have gone to the provider */
-    bool fresh_only;                        /* a pooled connection was dead: dial */
-    bool in_attempt;                        /* begun and not yet ended */
-    bool record_waits;                      /* rec is complete but not committed */
+    struct str shown;   /* of the credential, what stands in the attempt's head: never to be passed on */
+    bool clock_learnt;  /* from the refusal of the last attempt: the same target is worth another */
+    bool has_exchange;  /* x is of the present attempt */
+    bool probing;       /* this call is the probe of a half-open circuit */
+    bool sent;          /* bytes have gone to the provider */
+    bool fresh_only;    /* a pooled connection was dead: dial */
+    bool in_attempt;    /* begun and not yet ended */
+    bool record_waits;  /* rec is complete but not committed */
     bool opaque;        /* the answer's bytes cannot be read here (compressed): passed on as they are */
     bool collecting;    /* the answer is an error's body */
     bool collected_all; /* unary: all that came is in held */

@@ -4,7 +4,10 @@
 #include "dataplane/generation.h"
 #include "dataplane/request.h"
 #include "proto/base/clock.h"
+#include "proto/base/date.h"
 #include "shm/tick.h"
+
+enum { SKEW_S = 60 }; /* AWS takes five minutes; what is nearer is told by no Date */
 
 static struct live_secret *cell_of(const struct request *r, unsigned i)
 {
@@ -59,6 +62,7 @@ static unsigned choose(struct request *r)
 
 void secret_pick(struct request *r)
 {
+    r->clock_learnt = false;
     if (r->secrets_of != r->provider) r->secrets_tried = 0;
     r->secrets_of = r->provider;
     r->secret = r->provider->secrets > 1 ? (uint8_t)choose(r) : 0;
@@ -70,16 +74,30 @@ bool secret_read(struct request *r, struct credential *ret_credential)
     const struct snap_provider *p = r->provider;
     *ret_credential = (struct credential){0};
     if (!p->token) {
-        ret_credential->secret = snap_secret_at(r->gen->sn, p, r->secret);
+        r->shown = ret_credential->secret = snap_secret_at(r->gen->sn, p, r->secret);
         return ret_credential->secret.n > 0;
     }
     char *room = arena_alloc(&r->keep.arena, SHM_TOKEN_BYTES);
     size_t n = tick_read_token(r->w->tick, p->id, snap_origin(r->gen->sn, p), clock_mono_ms(), room, &r->token_gen);
-    return n > 0 && credential_unpack((struct str){room, n}, ret_credential);
+    if (n == 0 || !credential_unpack((struct str){room, n}, ret_credential)) return false;
+    r->shown = ret_credential->access_key_id.n > 0 ? ret_credential->session_token : ret_credential->secret;
+    return true;
+}
+
+void secret_note_clock(struct request *r, struct str date)
+{
+    uint64_t theirs_s, ours_s = clock_wall_ns() / 1000000000u;
+    if (r->provider->auth != SIGNER_SIGV4 || !date_read_http(date, &theirs_s)) return;
+    int64_t skew_s = (int64_t)theirs_s - (int64_t)ours_s, change_s = skew_s - r->w->signing_skew_s;
+    if (change_s > -SKEW_S && change_s < SKEW_S) return; /* that was not the reason */
+    r->w->signing_skew_s = skew_s;
+    r->clock_learnt = true;
 }
 
 bool secret_has_another(const struct request *r)
 {
+    if (r->clock_learnt) return true;
+    if (r->provider->token) return tick_token_gen(r->w->tick, r->provider->id) != r->token_gen;
     for (unsigned i = 0; i < r->provider->secrets; i++)
         if (is_usable(r, i)) return true;
     return false;

@@ -22,5 +22,8 @@ void secret_end(struct request *r, enum weir_err err, uint64_t until_ms);
 bool secret_is_blamed(enum weir_err err);
 /* Of several keys that all rest: when the first one is back, where that is before until_ms. */
 uint64_t secret_back_ms(const struct request *r, uint64_t until_ms);
-/* Another key of the present provider that this call has not tried and that does not rest. */
+/* A signature was refused: if the answer's Date is far from our clock, the next ones are made for that. */
+void secret_note_clock(struct request *r, struct str date);
+/* Another key of the present provider that this call has not tried and that does not rest; a token that came after the one that was
+ * refused; the same credential, signed for the provider's clock. */
 bool secret_has_another(const struct request *r);

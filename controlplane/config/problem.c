@@ -118,7 +118,9 @@ static struct str line_of(struct str source, uint32_t line)
  * that is only a ${VAR} stays, it is what the reader needs to see. */
 static void mask_secrets(char *line, size_t n)
 {
-    static const char *const names[] = {"api_key", "key", "token", "secret", "password", "routing_key"};
+    static const char *const names[] = {
+        "api_key",           "key",           "token",        "secret", "password", "routing_key",
+        "secret_access_key", "client_secret", "session_token"};
 
     for (size_t i = 0; i < n; i++) {
         size_t value = 0;

@@ -99,6 +99,11 @@ static struct str encoded(struct str model, struct arena *a)
 struct str provider_path_azure(const struct provider_place *p, struct arena *a)
 {
     struct str path = str_of(p->x->target->path), base = p->base_path, model;
+    if (p->x->target->id == DIALECT_ANTHROPIC) { /* Foundry has Claude beside "/openai/v1" */
+        ptrdiff_t openai = str_find(base, STR("/openai"));
+        return arena_printf(a, "%.*s/anthropic/v1%.*s",
+                            STR_FMT(openai >= 0 ? str_slice(base, 0, (size_t)openai) : base), STR_FMT(path));
+    }
     if (p->api_version.n == 0) return exchange_target_path(p->x, base.n > 0 ? base : STR("/openai/v1"), a);
     if (base.n == 0) base = STR("/openai");
     if (p->x->target->id == DIALECT_RESPONSES)

@@ -20,7 +20,7 @@ PROVIDER_TYPE(GEMINI, "gemini", GEMINI, "https://generativelanguage.googleapis.c
               .signer = SIGNER_X_GOOG_API_KEY, .models_path = "/models", .aliases = "gemini-*",
               .client_variable = "GOOGLE_GEMINI_BASE_URL", .client_base = "")
 PROVIDER_TYPE(AZURE, "azure", OPENAI_CHAT, "", "", .signer = SIGNER_API_KEY, .credentials = "azure",
-              .token_signer = SIGNER_BEARER, .path = provider_path_azure, .newer_max_tokens = true,
+              .token_signer = SIGNER_BEARER, .path = provider_path_azure, .newer_max_tokens = true, .claude = true,
               .models_path = "/openai/v1/models")
 PROVIDER_TYPE(VERTEX, "vertex", GEMINI, "https://{location}aiplatform.googleapis.com/v1", "",
               .signer = SIGNER_X_GOOG_API_KEY, .credentials = "google", .token_signer = SIGNER_BEARER,

@@ -1,4 +1,6 @@
 """Providers behind a cloud's own access: URLs, bodies and credentials of Azure OpenAI and Vertex; several keys of one provider."""
+import calendar
+import email.utils
 import hashlib
 import hmac
 import json
@@ -60,6 +62,13 @@ def test_azure_in_both_forms_of_its_urls(start_weir):
         assert weir.anthropic(messages(model="m")).status == 200, "by the name that people use"
         assert weir.openai(chat(model="old")).status == 200
         assert path(upstream.requests[-1]) == "/openai/deployments/gpt@x/chat/completions?api-version=2024-10-21"
+        both["routes"]["claude"] = {"targets": [{"model": "cloud/claude-x"}]}
+        weir.configure(both)
+        weir.cli("reload")
+        assert weir.anthropic(messages(model="claude")).status == 200
+        request = upstream.requests[-1]
+        assert path(request) == "/anthropic/v1/messages" and json.loads(request.body)["model"] == "claude-x"
+        assert header(request, "api-key") == SECRETS[0] and header(request, "anthropic-version") is not None
         weir.check(secrets=SECRETS)
 
 
@@ -185,6 +194,37 @@ def test_bedrock_signs_what_it_sends(start_weir):
         assert weir.openai(chat(model="bearer")).status == 200
         assert header(upstream.requests[-1], "authorization") == "Bearer " + SECRETS[0] and header(upstream.requests[-1], "x-amz-date") is None
         weir.check(secrets=(*SECRETS, KEYS["secret_access_key"]))
+
+
+def test_a_wrong_clock_is_corrected_by_the_providers(start_weir):
+    """The provider's clock is an hour ahead: the first signature is refused, its Date is learnt, the same call goes through."""
+    def answer(request):
+        ahead = time.time() + 3600
+        date = "date: " + email.utils.formatdate(ahead, usegmt=True) + "\r\n"
+        signed = calendar.timegm(time.strptime(header(request, "x-amz-date"), "%Y%m%dT%H%M%SZ"))
+        if abs(signed - ahead) > 300:
+            refusal = {"message": "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z"}
+            return rig.whole(refusal, 403, date + "x-amzn-ErrorType: InvalidSignatureException\r\n")
+        return rig.whole(CONVERSE, headers=date)
+
+    with swarm.Upstream(answer) as upstream:
+        weir = start_weir(config({"type": "bedrock", "base_url": upstream.url, **KEYS}, "amazon.nova-x-v1:0"), workers=1)
+        assert weir.openai(chat()).status == 200 and len(upstream.requests) == 2
+        assert weir.openai(chat()).status == 200 and len(upstream.requests) == 3
+
+
+def test_a_token_that_the_provider_repeats_is_hidden(start_weir):
+    def answer(request):
+        said = header(request, "authorization")
+        return rig.whole({"error": {"code": "x", "type": "invalid_request_error", "message": f"bad {said}"}}, 400, f"x-ratelimit-echo: {said}\r\n")
+
+    long_token = "ey-canary-token-0123456789"
+    issuer = lambda r: (200, {"access_token": long_token, "expires_in": 3600, "token_type": "Bearer"})
+    with TokenServer(issuer) as server, swarm.Upstream(answer) as upstream:
+        weir = start_weir(config({"type": "azure", "base_url": upstream.url, "credentials": "azure-managed", "metadata_url": server.url}))
+        answer = weir.openai(chat())
+        assert answer.status == 400 and long_token.encode() not in answer.body and long_token not in str(answer.headers)
+        weir.check(secrets=(long_token,), next_call=False)
 
 
 def test_claude_behind_invokemodel_streams_to_every_client(start_fakes, start_weir):
