@@ -39,8 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned depth;
     arena_init(&a, 4096);
     for (unsigned client = 0; client < DIALECT_COUNT; client++) {
-        enum dialect_id asked =
-            provider_dialect(type, provider_type_dialects(type), (enum dialect_id)client, model);
+        enum dialect_id asked = provider_dialect(type, provider_type_dialects(type), (enum dialect_id)client, model);
         const struct exchange x = {.target = dialect_of(asked), .call = &call, .stream = call.stream, .model = model};
         const struct provider_place place = {STR("/base"), data[1] & 4 ? STR("2024-10-21") : STR_NULL, model, &x};
         check_path(provider_path(type, &place, &a));
