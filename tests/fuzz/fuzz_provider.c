@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct exchange x = {.target = dialect_of(asked), .call = &call, .stream = call.stream, .model = model};
         const struct provider_place place = {STR("/base"), data[1] & 4 ? STR("2024-10-21") : STR_NULL, model, &x};
         check_path(provider_path(type, &place, &a));
-        if (!json_check(body, &depth, &e) || body.n == 0) continue;
+        if (body.n == 0 || !json_check(body, &depth, &e)) continue;
         buf_clear(&out);
         if (provider_body(type, &x, body, betas, &out)) check_body(body, buf_view(&out));
     }
