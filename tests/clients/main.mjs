@@ -1,5 +1,5 @@
 // node main.mjs direct|gateway BASE PREFIX…   Each prefix is a provider behind the gateway ("oa", "an"), whose models are PREFIX-large,
-// PREFIX-status-429 …; direct: BASE is the fake itself, "openai" or "anthropic" the clients that can speak to it.
+// PREFIX-status-429 …; direct: BASE is the fake itself, "openai", "responses" or "anthropic" the clients that can speak to it.
 import { adapters } from './adapters.mjs';
 import { checkError, checks, classesOf } from './checks.mjs';
 

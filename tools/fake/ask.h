@@ -3,11 +3,11 @@
  * Process:  weir-fake; pure.
  * Memory:   the call's arena; an ask and its plan die with the call.
  * Fails:    struct refusal says what a real provider would have refused, in its words.
- * Not here: wire formats (openai.c, anthropic.c), sockets and faults (conn.c, fault.c).
+ * Not here: wire formats (openai_*.c, responses_*.c, anthropic_*.c), sockets and faults (conn.c, fault.c).
  *
  * Token rule (so that a bill can be computed by hand): input = for each message, system prompt included, 4 + text bytes / 4
  * rounded up; each image 100; each tool its name, description and schema as sent, bytes / 4 rounded up, + 8. Output = one
- * for each word written, reasoning words included; for each tool call 5 + argument bytes / 4 rounded up. Both dialects count alike. */
+ * for each word written, reasoning words included; for each tool call 5 + argument bytes / 4 rounded up. All dialects count alike. */
 #pragma once
 
 #include "proto/base/arena.h"
@@ -43,6 +43,7 @@ struct ask {
     struct str model;
     bool stream;
     bool include_usage;   /* OpenAI */
+    bool include_secret;  /* Responses: reasoning with its encrypted content */
     unsigned choices;     /* OpenAI "n" */
     yyjson_val *tools;    /* array, or NULL */
     struct str only_tool; /* tool_choice names one */

@@ -24,9 +24,9 @@ struct fake_dialect {
     const char *terminal;                       /* how the data of the last event of a whole stream begins */
 };
 
-extern const struct fake_dialect fake_openai, fake_anthropic;
+extern const struct fake_dialect fake_openai, fake_responses, fake_anthropic;
 
-/* Helpers of both */
+/* Helpers of all */
 struct str val_str(yyjson_val *v); /* empty when it is no string */
 bool val_is(yyjson_val *v, const char *text);
 void refuse(struct refusal *r, unsigned status, const char *type, const char *code, struct str param,

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum endpoint { EP_NONE, EP_CHAT, EP_MESSAGES, EP_COUNT, EP_MODELS };
+enum endpoint { EP_NONE, EP_CHAT, EP_RESPONSES, EP_MESSAGES, EP_COUNT, EP_MODELS };
 
 static enum endpoint endpoint_of(struct str path)
 {
     if (str_ends(path, STR("/chat/completions"))) return EP_CHAT;
+    if (str_ends(path, STR("/responses"))) return EP_RESPONSES;
     if (str_ends(path, STR("/messages")) || str_ends(path, STR(":rawPredict")) ||
         str_ends(path, STR(":streamRawPredict")))
         return EP_MESSAGES; /* the latter: Claude on Vertex */
@@ -26,6 +27,7 @@ static const struct fake_dialect *dialect_of(const struct provider *p, const str
     enum endpoint endpoint = endpoint_of(head->path);
     bool messages = endpoint == EP_MESSAGES || endpoint == EP_COUNT || http1_get(head, "anthropic-version").n > 0;
     if (messages && p->speaks_anthropic) return &fake_anthropic;
+    if (endpoint == EP_RESPONSES && p->speaks_responses) return &fake_responses;
     return p->speaks_openai ? &fake_openai : &fake_anthropic;
 }
 
@@ -34,7 +36,7 @@ static const struct fake_dialect *dialect_of(const struct provider *p, const str
 static void not_found(const struct fake_dialect *d, const struct http1_head *head, struct conn *c)
 {
     struct refusal r = {.status = 404,
-                        .type = d == &fake_openai ? "invalid_request_error" : "not_found_error",
+                        .type = d == &fake_anthropic ? "not_found_error" : "invalid_request_error",
                         .code = "unknown_url",
                         .message = arena_printf(&c->arena, "Unknown request URL: %.*s %.*s", STR_FMT(head->method),
                                                 STR_FMT(head->path))};
@@ -147,7 +149,7 @@ static void answer_fault(struct conn *c, const struct fake_dialect *d, const str
 
 static void identify_answer(struct conn *c, const struct fake_dialect *d)
 {
-    answer_header(&c->answer, d == &fake_openai ? "x-request-id" : "request-id", "req_%s_%llu", c->provider->name,
+    answer_header(&c->answer, d == &fake_anthropic ? "request-id" : "x-request-id", "req_%s_%llu", c->provider->name,
                   (unsigned long long)c->call->number);
 }
 
@@ -208,7 +210,7 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
     const struct fault *f = NULL;
     c->call = call_new(p, head, body);
     bool post = str_is(head->method, "POST");
-    if (post && ((endpoint == EP_CHAT && p->speaks_openai) ||
+    if (post && ((endpoint == EP_CHAT && p->speaks_openai) || (endpoint == EP_RESPONSES && p->speaks_responses) ||
                  ((endpoint == EP_MESSAGES || endpoint == EP_COUNT) && p->speaks_anthropic))) {
         serve_chat(c, d, head, body, &f);
     } else {
