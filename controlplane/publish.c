@@ -87,6 +87,13 @@ static struct snap_str base_path(struct snap_builder *b, const struct config_pro
     return text;
 }
 
+/* Most hosts with OpenAI's API have its chat completions alone. */
+static bool answers_responses(const struct config_provider *p)
+{
+    if (p->responses != RESPONSES_AUTO) return p->responses == RESPONSES_NATIVE;
+    return p->type != PROVIDER_OPENAI || str_ieq(p->url.host, STR("api.openai.com"));
+}
+
 static void write_provider(struct snap_builder *b, const struct config_provider *p, uint16_t id)
 {
     struct secret_row secret = {.origin_port = p->url.port, .origin_tls = p->url.tls};
@@ -107,6 +114,7 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
     row.type = (uint8_t)p->type;
     row.dialect = (uint8_t)type->dialect;
     row.dialects = provider_type_dialects(row.type);
+    if (!answers_responses(p)) row.dialects &= ~PROVIDER_SPEAKS(RESPONSES);
     row.allow_private = p->may_dial_private;
     row.auth = SIGNER_NONE;
     row.region = snap_add_text(b, p->region);

@@ -77,6 +77,8 @@ struct config_credential {
     struct str token_url, metadata_url, container_url;
 };
 
+enum config_responses { RESPONSES_AUTO, RESPONSES_NATIVE, RESPONSES_TRANSLATED };
+
 struct config_provider {
     struct section_at at;
     int type; /* enum provider_type_id */
@@ -85,6 +87,7 @@ struct config_provider {
     struct str api_key_file;
     struct config_secrets api_keys; /* instead of api_key */
     struct str ca_file;
+    int responses; /* enum config_responses */
     bool allow_private;
     struct config_price price;
     struct str region, project, location, api_version;

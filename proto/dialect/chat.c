@@ -113,10 +113,18 @@ void chat_hint(struct chat *chat, struct arena *a, struct str name)
     if (chat->hints.n < HINTS_MOST && !name_in(&chat->hints, name)) name_add(&chat->hints, a, name);
 }
 
-struct str chat_tool_name(const struct chat *chat, struct str name)
+struct str chat_tool_name(const struct chat *chat, struct str name, struct str *ret_space)
 {
     for (const struct name *r = chat == NULL ? NULL : chat->renamed.first; r != NULL; r = r->next)
-        if (str_eq(r->text, name)) return r->value;
+        if (str_eq(r->text, name)) {
+            name = r->value;
+            break;
+        }
+    for (const struct name *s = chat == NULL ? NULL : chat->spaces.first; s != NULL && ret_space != NULL; s = s->next)
+        if (str_eq(s->text, name)) {
+            *ret_space = s->value;
+            return str_slice(name, s->value.n + 2, name.n);
+        }
     return name;
 }
 

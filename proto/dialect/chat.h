@@ -53,6 +53,7 @@ struct part {
 
     struct str id;        /* TOOL_CALL, TOOL_RESULT: of the call */
     struct str name;      /* TOOL_CALL: of the function; OTHER: type of the block */
+    struct str space;     /* TOOL_CALL: the namespace it stands in, for clients that know such */
     struct str arguments; /* TOOL_CALL: JSON text as the model wrote it, may be invalid */
     bool is_error;        /* TOOL_RESULT */
     struct parts content; /* TOOL_RESULT: TEXT, IMAGE and DOCUMENT parts */
@@ -135,6 +136,8 @@ struct chat {
 
     struct names hints;   /* fields of the client's dialect that only steer: dropped by another dialect, and named */
     struct names demands; /* fields whose loss would change the answer: refused by another dialect, by name */
+    struct names
+        spaces; /* of tools that stand in a namespace: text = the flat name, value = the namespace (Responses) */
     struct names renamed; /* set by a writer: tool names the target cannot take, text = sent, value = the client's */
 };
 
@@ -188,7 +191,7 @@ struct delta {
     enum delta_kind kind;
     enum part_kind part;
     unsigned index;
-    struct str id, name, model;
+    struct str id, name, space, model; /* space: as of struct part */
     struct str text;
     enum finish finish;
     struct str stop_sequence;
@@ -248,8 +251,8 @@ struct name *name_add(struct names *list, struct arena *a, struct str text);
 bool name_in(const struct names *list, struct str text);
 /* Notes a field that another dialect drops: each once, and not more than can be told. */
 void chat_hint(struct chat *chat, struct arena *a, struct str name);
-/* The client's name of a tool that a writer had to rename. */
-struct str chat_tool_name(const struct chat *chat, struct str name);
+/* The client's name of a tool that a writer had to rename. *ret_space: the namespace where it stands apart; may be NULL. */
+struct str chat_tool_name(const struct chat *chat, struct str name, struct str *ret_space);
 
 /* For APIs whose scale ends at 1; halving would change what 1 means. */
 void chat_write_temperature(const struct chat *chat, struct buf *out);

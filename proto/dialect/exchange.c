@@ -221,9 +221,9 @@ static void write_delta(struct exchange *x, const struct delta *d)
         }
         x->facts |= EXCHANGE_END;
     }
-    if (d->kind == DELTA_OPEN && d->part == PART_TOOL_CALL && x->chat != NULL && x->chat->renamed.n > 0) {
+    if (d->kind == DELTA_OPEN && d->part == PART_TOOL_CALL && x->chat != NULL) {
         renamed = *d;
-        renamed.name = chat_tool_name(x->chat, d->name);
+        renamed.name = chat_tool_name(x->chat, d->name, &renamed.space);
         d = &renamed;
     }
     if (d->kind == DELTA_START && d->id.n == 0) {
@@ -483,7 +483,7 @@ static void note_answer(struct exchange *x, const struct answer *answer)
 static void rename_calls(const struct chat *chat, struct answer *answer)
 {
     for (struct part *p = answer->parts.first; p != NULL; p = p->next)
-        if (p->kind == PART_TOOL_CALL) p->name = chat_tool_name(chat, p->name);
+        if (p->kind == PART_TOOL_CALL) p->name = chat_tool_name(chat, p->name, &p->space);
 }
 
 static enum weir_err translate_answer(struct exchange *x, struct answer *answer, struct buf *out)

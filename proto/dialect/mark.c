@@ -153,12 +153,19 @@ static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *m
     return stripped;
 }
 
+/* An item of reasoning that another dialect's provider thought. */
+static bool is_foreign_item(yyjson_val *item)
+{
+    return str_is(tree_get_str(item, "type"), "reasoning") &&
+           str_starts(tree_get_str(item, "encrypted_content"), STR(MARK));
+}
+
 bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out)
 {
     size_t i, n;
     yyjson_val *root, *message;
     struct str why;
-    bool stripped = false, before = false;
+    bool stripped = false, before = false, first = true;
     struct run run = {0};
     if (tree_read(messages, a, &root, &why) != WEIR_OK || !yyjson_is_arr(root)) return false;
     buf_addc(out, '[');
@@ -167,7 +174,12 @@ bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, s
         bool model = dialect == DIALECT_GEMINI && is_model(message);
         if (!model || !before) run = model ? run_from(message, n - i) : (struct run){0};
         before = model;
-        if (i > 0) buf_addc(out, ',');
+        if (dialect == DIALECT_RESPONSES && is_foreign_item(message)) {
+            stripped = true;
+            continue;
+        }
+        if (!first) buf_addc(out, ',');
+        first = false;
         if (yyjson_is_obj(message))
             stripped |= emit_message(dialect, out, message, &run);
         else

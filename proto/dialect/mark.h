@@ -16,6 +16,8 @@
 #define MARK                    "weir-foreign"
 #define MARK_OPENAI             MARK ":openai"
 /* Gemini's signatures travel behind these through other dialects: of a thought, or of the call that comes next. */
+/* OpenAI's encrypted reasoning: the item's id, a colon, what it encrypted. */
+#define MARK_RESPONSES          MARK ":responses:"
 #define MARK_GEMINI             MARK ":gemini:"
 #define MARK_GEMINI_NEXT        MARK ":gemini-next:"
 /* Bedrock's signatures, of reasoning text and of reasoning that is hidden, through other dialects. */

@@ -15,6 +15,8 @@ extern const struct dialect openai_chat;
 
 /* openai_chat_read.c, openai_chat_write.c */
 enum weir_err openai_chat_read_request(struct str json, struct arena *a, struct chat **ret_chat, struct str *ret_why);
+/* What the conversation asks for: in words, also where a budget was said. */
+enum effort openai_wanted_effort(const struct chat *c);
 enum weir_err openai_chat_write_request(struct chat *chat, struct str model, const struct target_hints *hints,
                                         struct buf *out, struct loss *loss, struct arena *a, struct str *ret_why);
 
@@ -23,6 +25,10 @@ enum weir_err openai_chat_read_answer(struct str json, struct arena *a, struct a
                                       struct str *ret_why);
 void openai_chat_write_answer(const struct answer *answer, struct buf *out);
 bool openai_chat_read_usage(yyjson_val *body, struct usage *u); /* of an answer or a chunk; false: none there */
+struct openai_usage_words { /* the same figures under the names that an API of OpenAI's has for them */
+    const char *in, *in_details, *out, *out_details;
+};
+bool openai_read_usage(yyjson_val *body, const struct openai_usage_words *words, struct usage *u);
 void openai_chat_write_usage(const struct usage *u, struct buf *out);
 enum finish openai_chat_finish_of(struct str word);
 const char *openai_chat_finish_word(enum finish f);

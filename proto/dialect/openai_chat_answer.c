@@ -61,11 +61,11 @@ static bool figure(struct usage *u, int64_t *field, yyjson_val *o, const char *k
     return true;
 }
 
-static void read_input(yyjson_val *o, struct usage *u)
+static void read_input(yyjson_val *o, const struct openai_usage_words *w, struct usage *u)
 {
-    yyjson_val *in = tree_get(o, "prompt_tokens_details");
+    yyjson_val *in = tree_get(o, w->in_details);
     int64_t total = 0, written_long = 0;
-    if (!figure(u, &total, o, "prompt_tokens")) return;
+    if (!figure(u, &total, o, w->in)) return;
     u->known |= USAGE_INPUT;
     if (!figure(u, &u->cache_read, in, "cached_tokens") && !figure(u, &u->cache_read, o, "prompt_cache_hit_tokens"))
         figure(u, &u->cache_read, o, "cached_tokens"); /* Moonshot */
@@ -89,21 +89,20 @@ static void read_input(yyjson_val *o, struct usage *u)
     u->in_uncached = total - cached;
 }
 
-static void read_output(yyjson_val *o, struct usage *u)
+static void read_output(yyjson_val *o, const struct openai_usage_words *w, struct usage *u)
 {
-    yyjson_val *out = tree_get(o, "completion_tokens_details");
+    yyjson_val *out = tree_get(o, w->out_details);
     int64_t prompt = 0, total = 0;
-    if (!figure(u, &u->out_total, o, "completion_tokens")) {
+    if (!figure(u, &u->out_total, o, w->out)) {
         /* The final word of a prompt without any output may leave the figure out. */
-        if ((u->known & USAGE_INPUT) == 0 || tree_get_i64(o, "total_tokens") != tree_get_i64(o, "prompt_tokens"))
-            return;
+        if ((u->known & USAGE_INPUT) == 0 || tree_get_i64(o, "total_tokens") != tree_get_i64(o, w->in)) return;
     }
     u->known |= USAGE_OUTPUT;
     if (!figure(u, &u->out_reasoning, out, "reasoning_tokens")) figure(u, &u->out_reasoning, o, "reasoning_tokens");
     figure(u, &u->out_audio, out, "audio_tokens");
     figure(u, &u->out_image, out, "image_tokens");
     /* Some Grok versions count reasoning beside completion_tokens; the total gives it away. */
-    if (figure(u, &prompt, o, "prompt_tokens") && figure(u, &total, o, "total_tokens") && u->out_reasoning > 0 &&
+    if (figure(u, &prompt, o, w->in) && figure(u, &total, o, "total_tokens") && u->out_reasoning > 0 &&
         total == prompt + u->out_total + u->out_reasoning)
         usage_set(u, &u->out_total, u->out_total + u->out_reasoning);
     if (u->out_reasoning > u->out_total) u->out_reasoning = u->out_total;
@@ -116,7 +115,7 @@ static enum usage_tier tier_of(struct str word)
     return str_is(word, "batch") ? USAGE_BATCH : USAGE_STANDARD;
 }
 
-bool openai_chat_read_usage(yyjson_val *body, struct usage *u)
+bool openai_read_usage(yyjson_val *body, const struct openai_usage_words *words, struct usage *u)
 {
     yyjson_val *o = tree_get(body, "usage");
     struct str tier = tree_get_str(body, "service_tier");
@@ -124,12 +123,19 @@ bool openai_chat_read_usage(yyjson_val *body, struct usage *u)
     if (tier.n > 0) fresh.tier = u->tier = (uint8_t)tier_of(tier);
     if (!yyjson_is_obj(o)) o = tree_get(tree_get(body, "x_groq"), "usage");
     if (!yyjson_is_obj(o)) return false;
-    read_input(o, &fresh);
-    read_output(o, &fresh);
+    read_input(o, words, &fresh);
+    read_output(o, words, &fresh);
     figure(&fresh, &fresh.web_searches, tree_get(o, "server_tool_use"), "web_search_requests");
     if (fresh.known == 0) return false;
     *u = fresh;
     return true;
+}
+
+bool openai_chat_read_usage(yyjson_val *body, struct usage *u)
+{
+    static const struct openai_usage_words words = {"prompt_tokens", "prompt_tokens_details", "completion_tokens",
+                                                    "completion_tokens_details"};
+    return openai_read_usage(body, &words, u);
 }
 
 static void add_figure(struct buf *out, const char *key_and_colon, int64_t v)

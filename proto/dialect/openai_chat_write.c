@@ -130,7 +130,7 @@ static enum effort effort_of_budget(int64_t budget)
     return budget <= 2048 ? EFFORT_LOW : budget <= 12288 ? EFFORT_MEDIUM : EFFORT_HIGH;
 }
 
-static enum effort wanted_effort(const struct chat *c)
+enum effort openai_wanted_effort(const struct chat *c)
 {
     if (c->thinking == THINKING_OFF) return EFFORT_NONE;
     if (c->effort != EFFORT_UNSET) return c->effort;
@@ -140,7 +140,7 @@ static enum effort wanted_effort(const struct chat *c)
 /* true: the model will reason. */
 static bool write_effort(struct openai_writing *w)
 {
-    enum effort e = wanted_effort(w->chat);
+    enum effort e = openai_wanted_effort(w->chat);
     if (w->chat->tools != NULL && w->traits.tools_without_reasoning) {
         if (e != EFFORT_UNSET && e != EFFORT_NONE) loss_addz(w->loss, "thinking");
         e = EFFORT_NONE; /* the only way these models take tools here */

@@ -31,7 +31,7 @@ static struct str stream_options(struct str body, struct arena *a, struct buf *s
 
 static const char *messages_key(enum dialect_id dialect)
 {
-    return dialect == DIALECT_GEMINI ? "contents" : "messages";
+    return dialect == DIALECT_GEMINI ? "contents" : dialect == DIALECT_RESPONSES ? "input" : "messages";
 }
 
 static bool strip_marks(enum dialect_id dialect, struct str body, struct arena *a, struct buf *scratch, struct str *ret)
@@ -63,6 +63,7 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
         patch[n++] = (struct json_patch){messages_key(dialect), messages};
         *ret_loss = dialect == DIALECT_GEMINI      ? STR("thoughtSignature")
                     : dialect == DIALECT_CONVERSE  ? STR("reasoningContent")
+                    : dialect == DIALECT_RESPONSES ? STR("reasoning.encrypted_content")
                     : dialect == DIALECT_ANTHROPIC ? STR("thinking")
                                                    : STR("reasoning_details");
     }

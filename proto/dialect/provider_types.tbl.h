@@ -11,8 +11,9 @@
  * The order of the rows is that of the provider's words everywhere. */
 
 PROVIDER_TYPE(OPENAI, "openai", OPENAI_CHAT, "https://api.openai.com/v1", "OPENAI_API_KEY", .signer = SIGNER_BEARER,
-              .models_path = "/models", .aliases = "gpt-* chatgpt-* o1* o3* o4* codex-*",
-              .client_variable = "OPENAI_BASE_URL", .client_base = "/v1")
+              .also = PROVIDER_SPEAKS(RESPONSES), .models_path = "/models",
+              .aliases = "gpt-* chatgpt-* o1* o3* o4* codex-*", .client_variable = "OPENAI_BASE_URL",
+              .client_base = "/v1")
 PROVIDER_TYPE(ANTHROPIC, "anthropic", ANTHROPIC, "https://api.anthropic.com", "ANTHROPIC_API_KEY",
               .signer = SIGNER_X_API_KEY, .models_path = "/v1/models", .aliases = "claude-*",
               .client_variable = "ANTHROPIC_BASE_URL", .client_base = "")
@@ -20,8 +21,8 @@ PROVIDER_TYPE(GEMINI, "gemini", GEMINI, "https://generativelanguage.googleapis.c
               .signer = SIGNER_X_GOOG_API_KEY, .models_path = "/models", .aliases = "gemini-*",
               .client_variable = "GOOGLE_GEMINI_BASE_URL", .client_base = "")
 PROVIDER_TYPE(AZURE, "azure", OPENAI_CHAT, "", "", .signer = SIGNER_API_KEY, .credentials = "azure",
-              .token_signer = SIGNER_BEARER, .path = provider_path_azure, .newer_max_tokens = true, .claude = true,
-              .models_path = "/openai/v1/models")
+              .also = PROVIDER_SPEAKS(RESPONSES), .token_signer = SIGNER_BEARER, .path = provider_path_azure,
+              .newer_max_tokens = true, .claude = true, .models_path = "/openai/v1/models")
 PROVIDER_TYPE(VERTEX, "vertex", GEMINI, "https://{location}aiplatform.googleapis.com/v1", "",
               .signer = SIGNER_X_GOOG_API_KEY, .credentials = "google", .token_signer = SIGNER_BEARER,
               .path = provider_path_vertex, .claude = true, .claude_version = "vertex-2023-10-16")

@@ -1,8 +1,8 @@
-/* responses.h — OpenAI Responses as clients speak it (stateless use): what its files share
+/* responses.h — OpenAI Responses, for clients (stateless use) and for providers: what its files share
  * Owns:     the dialect's row.
  * Process:  any; sans-I/O.
  * Memory:   the arena given in.
- * Fails:    as dialect.h says; the provider's side is not built and refuses with a text.
+ * Fails:    as dialect.h says.
  * Not here: the hub (chat.h), stored responses.
  * Sources: openai-node's type declarations (resources/responses), OpenAI API reference, recorded streams. */
 #pragma once
@@ -10,11 +10,39 @@
 #include "proto/dialect/chat.h"
 #include "proto/dialect/mark.h"
 
+#include <yyjson.h>
+
 extern const struct dialect responses;
 
 /* Reasoning of another dialect's provider travels in encrypted_content: the mark, then what its maker signed. */
 #define RESPONSES_SIGNED   MARK ":signed:"
 #define RESPONSES_REDACTED MARK ":redacted:"
+
+/* responses_write.c */
+enum weir_err responses_write_request(struct chat *chat, struct str model, const struct target_hints *hints,
+                                      struct buf *out, struct loss *loss, struct arena *a, struct str *ret_why);
+
+/* responses_output.c: a provider's response object */
+enum weir_err responses_read_answer(struct str json, struct arena *a, struct answer **ret_answer, struct str *ret_why);
+struct str responses_call_name(yyjson_val *item, struct arena *a);
+/* A tool inside a namespace is one tool with both names to whoever knows no namespaces. */
+struct str responses_join_name(struct str space, struct str name, struct arena *a);
+struct str responses_reasoning_text(yyjson_val *item, struct arena *a);
+struct str responses_signature(yyjson_val *item, struct arena *a); /* to be carried by clients of other dialects */
+enum finish responses_finish_of(yyjson_val *response, bool calls);
+bool responses_read_usage(yyjson_val *response, struct usage *u); /* false: none there */
+
+/* responses_events.c: a provider's stream */
+struct responses_reader {
+    struct stream_reader base;
+    bool started, calls;
+    unsigned parts; /* opened so far */
+    unsigned pieces_n;
+    struct responses_piece *pieces;
+    struct usage usage;
+};
+enum weir_err responses_read_event(void *st, struct str name, struct str data, struct arena *a,
+                                   void (*emit)(void *to, const struct delta *d), void *to);
 
 /* responses_read.c */
 enum weir_err responses_read_request(struct str json, struct arena *a, struct chat **ret_chat, struct str *ret_why);

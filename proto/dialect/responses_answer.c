@@ -65,6 +65,10 @@ static void write_call(const struct part *p, bool whole, struct buf *out)
     buf_add_json_str(out, p->id);
     buf_add(out, STR(",\"name\":"));
     buf_add_json_str(out, p->name);
+    if (p->space.n > 0) {
+        buf_add(out, STR(",\"namespace\":"));
+        buf_add_json_str(out, p->space);
+    }
     buf_add(out, STR(",\"arguments\":"));
     buf_add_json_str(out, whole && p->arguments.n == 0 ? STR("{}") : p->arguments);
 }

@@ -152,7 +152,7 @@ static enum weir_err read_call(struct reading *r, yyjson_val *v, unsigned index)
     if (name.n == 0) return bad_item(r, index, ".name is missing");
     struct part *p = part_add(add_message(r, ROLE_ASSISTANT, index), r->arena, PART_TOOL_CALL);
     p->id = id;
-    p->name = name;
+    p->name = responses_call_name(v, r->arena);
     p->arguments = tree_get_str(v, "arguments");
     return WEIR_OK;
 }
@@ -291,25 +291,61 @@ static enum weir_err on_text(struct reading *r, yyjson_val *v)
     return WEIR_OK;
 }
 
+static enum weir_err add_tool(struct reading *r, yyjson_val *v, struct str space)
+{
+    struct tool *t = *r->tools_end = arena_zalloc(r->arena, sizeof *t);
+    struct str name = tree_get_str(v, "name");
+    r->tools_end = &t->next;
+    t->name = name;
+    t->description = tree_get_str(v, "description");
+    t->strict = tree_get_bool(v, "strict");
+    if (tree_get(v, "parameters") != NULL) t->schema = tree_text(tree_get(v, "parameters"), r->arena);
+    if (name.n == 0) return bad(r, "a tool has no name");
+    if (space.n == 0) return WEIR_OK;
+    /* One flat name for those who know no namespaces; its two halves again where it is called. */
+    t->name = responses_join_name(space, name, r->arena);
+    struct name *pair = name_add(&r->chat->spaces, r->arena, t->name);
+    pair->value = space;
+    return WEIR_OK;
+}
+
+static enum weir_err add_space(struct reading *r, yyjson_val *v, size_t index)
+{
+    size_t i, n;
+    yyjson_val *tool;
+    enum weir_err e = WEIR_OK;
+    struct str space = tree_get_str(v, "name");
+    if (space.n == 0) return bad(r, "a namespace of tools has no name");
+    yyjson_arr_foreach(tree_get(v, "tools"), i, n, tool)
+    {
+        struct str type = tree_get_str(tool, "type");
+        if (str_is(type, "function"))
+            e = add_tool(r, tool, space);
+        else
+            demand(r, arena_printf(r->arena, "tools[%zu].tools[%zu] of type %.*s", index, i, STR_FMT(type)));
+        if (e != WEIR_OK || i == TOOLS_MOST) return e;
+    }
+    return WEIR_OK;
+}
+
 static enum weir_err on_tools(struct reading *r, yyjson_val *v)
 {
     size_t i, n;
     yyjson_val *tool;
+    enum weir_err e = WEIR_OK;
     if (yyjson_arr_size(v) > TOOLS_MOST) return bad(r, "tools has more than 2048 entries");
     yyjson_arr_foreach(v, i, n, tool)
     {
         struct str type = tree_get_str(tool, "type");
-        if (!str_is(type, "function")) {
+        if (str_is(type, "function"))
+            e = add_tool(r, tool, STR_NULL);
+        else if (str_is(type, "namespace"))
+            e = add_space(r, tool, i);
+        else if (str_starts(type, STR("web_search"))) /* offered; on_tool_choice() refuses what is demanded */
+            lose(r, "tools.web_search");
+        else
             demand(r, arena_printf(r->arena, "tools[%zu] of type %.*s", i, STR_FMT(type)));
-            continue;
-        }
-        struct tool *t = *r->tools_end = arena_zalloc(r->arena, sizeof *t);
-        r->tools_end = &t->next;
-        t->name = tree_get_str(tool, "name");
-        t->description = tree_get_str(tool, "description");
-        t->strict = tree_get_bool(tool, "strict");
-        if (tree_get(tool, "parameters") != NULL) t->schema = tree_text(tree_get(tool, "parameters"), r->arena);
-        if (t->name.n == 0) return bad(r, "a tool has no name");
+        if (e != WEIR_OK) return e;
     }
     return WEIR_OK;
 }

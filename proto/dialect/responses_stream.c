@@ -179,6 +179,7 @@ static void open_part(struct responses_writer *w, const struct delta *d, struct 
     o->part = part_add(&w->parts, w->base.arena, d->part);
     o->part->id = arena_copy(w->base.arena, d->id);
     o->part->name = arena_copy(w->base.arena, d->name);
+    o->part->space = arena_copy(w->base.arena, d->space);
     *find(w, d->index) = o; /* at the end: closing keeps the order of opening */
     item_event(w, o, "response.output_item.added", out);
     if (!is_message(o)) return;
