@@ -9,8 +9,11 @@ const finishes = {
 };
 const oneOf = (...classes) => ({ [Symbol.hasInstance]: e => classes.some(c => e instanceof c) });
 const errors = {
+  AuthenticationError: bedrock.AccessDeniedException,
+  PermissionDeniedError: bedrock.AccessDeniedException,
   BadRequestError: bedrock.ValidationException,
   NotFoundError: bedrock.ResourceNotFoundException,
+  UnprocessableEntityError: bedrock.ValidationException,
   RateLimitError: bedrock.ThrottlingException,
   InternalServerError: oneOf(bedrock.InternalServerException, bedrock.ServiceUnavailableException),
   APIError: bedrock.BedrockRuntimeServiceException,

@@ -40,6 +40,8 @@ def configuration(fakes, routes=None, **top):
             "api_key": f"{CANARY}-{name}",
             "allow_private": True,
         }
+        if kind == "bedrock":
+            providers[name]["region"] = "us-east-1"
         models[f"{name}/large"] = {"price": LARGE, "context_window": 1000000}
         models[f"{name}/small"] = {"price": SMALL, "context_window": 1000000}
     first, *others = fakes

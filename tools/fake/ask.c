@@ -24,16 +24,30 @@ void ask_count_text(struct ask *ask, struct str text)
     ask->input_tokens += TOKENS_PER_MESSAGE + tokens_of(text.n);
 }
 
+/* OpenAI and Converse wrap what Anthropic has at the top. NULL: no tool of the client's. */
+static yyjson_val *tool_body(yyjson_val *tool)
+{
+    yyjson_val *body = yyjson_obj_get(tool, "function");
+    if (body == NULL) body = yyjson_obj_get(tool, "toolSpec");
+    if (body == NULL) body = tool;
+    return yyjson_obj_get(body, "name") != NULL ? body : NULL;
+}
+
+static yyjson_val *tool_schema(yyjson_val *body)
+{
+    yyjson_val *schema = yyjson_obj_get(body, "parameters");
+    if (schema == NULL) schema = yyjson_obj_get(body, "input_schema");
+    return schema != NULL ? schema : yyjson_obj_get(yyjson_obj_get(body, "inputSchema"), "json");
+}
+
 void ask_count_tools(struct ask *ask)
 {
     yyjson_val *tool;
     size_t i, n;
     yyjson_arr_foreach(ask->tools, i, n, tool)
     {
-        yyjson_val *body = yyjson_obj_get(tool, "function"); /* OpenAI wraps what Anthropic has at the top */
-        if (body == NULL) body = tool;
-        yyjson_val *schema = yyjson_obj_get(body, "parameters");
-        if (schema == NULL) schema = yyjson_obj_get(body, "input_schema");
+        yyjson_val *body = tool_body(tool), *schema = tool_schema(body);
+        if (body == NULL) continue;
         size_t bytes =
             yyjson_get_len(yyjson_obj_get(body, "name")) + yyjson_get_len(yyjson_obj_get(body, "description"));
         size_t schema_bytes = 0;
@@ -189,14 +203,15 @@ static void write_text(struct buf *out, const struct ask *ask, const char *name,
 static yyjson_val *tool_named(const struct ask *ask, size_t index, struct str only, struct str *ret_name)
 {
     yyjson_val *tool;
-    size_t i, n;
+    size_t i, n, at = 0, all = 0;
+    yyjson_arr_foreach(ask->tools, i, n, tool) all += tool_body(tool) != NULL;
     yyjson_arr_foreach(ask->tools, i, n, tool)
     {
-        yyjson_val *body = yyjson_obj_get(tool, "function");
-        if (body == NULL) body = tool;
+        yyjson_val *body = tool_body(tool);
+        if (body == NULL) continue;
         yyjson_val *name = yyjson_obj_get(body, "name");
         *ret_name = (struct str){yyjson_get_str(name), yyjson_get_len(name)};
-        if (only.n > 0 ? str_eq(*ret_name, only) : i == index % n) return body;
+        if (only.n > 0 ? str_eq(*ret_name, only) : at++ == index % all) return body;
     }
     return NULL;
 }
@@ -209,8 +224,7 @@ static void plan_calls(struct plan *plan, const struct ask *ask, uint64_t random
         struct str name;
         yyjson_val *tool = tool_named(ask, i, ask->wishes.call.n > 0 ? ask->wishes.call : ask->only_tool, &name);
         if (tool == NULL) return;
-        yyjson_val *schema = yyjson_obj_get(tool, "parameters");
-        if (schema == NULL) schema = yyjson_obj_get(tool, "input_schema");
+        yyjson_val *schema = tool_schema(tool);
         if (ask->wishes.call_arguments.n > 0)
             buf_add(scratch, ask->wishes.call_arguments);
         else

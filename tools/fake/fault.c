@@ -42,6 +42,7 @@ static const struct key keys[] = {
     KEY("keep_bytes", K_I64, keep_bytes),
     KEY("keep_events", K_I64, keep_events),
     KEY("malformed_after_events", K_I64, malformed_after_events),
+    KEY("spoil_event", K_I64, spoil_event),
     KEY("error_after_events", K_I64, error_after_events),
     KEY("error", K_JSON_TEXT, error),
     KEY("omit_events", K_U32, omit_events),
@@ -148,8 +149,8 @@ unsigned faults_add(struct faults *list, struct str json, const char **ret_why)
 {
     struct fault *f = xcalloc(1, sizeof *f);
     f->stream = -1;
-    f->times = f->keep_bytes = f->keep_events = f->malformed_after_events = f->error_after_events = f->content_length =
-        -1;
+    f->times = f->keep_bytes = f->keep_events = f->malformed_after_events = f->spoil_event = f->error_after_events =
+        f->content_length = -1;
     f->every = 1;
     f->doc = yyjson_read(json.p, json.n, 0);
     const char *why = f->doc != NULL ? read_fault(f, yyjson_doc_get_root(f->doc)) : "not valid JSON";

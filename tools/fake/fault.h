@@ -39,6 +39,7 @@ struct fault {
     uint32_t delay_head_ms, delay_first_ms, delay_event_ms;
     int64_t keep_bytes, keep_events; /* of the body; -1: all. What follows is `end` */
     int64_t malformed_after_events;  /* -1: not */
+    int64_t spoil_event;             /* its last byte is wrong; -1: none */
     int64_t error_after_events;      /* -1: not. `error`: the event's error object, empty: overloaded */
     struct str error;
     uint32_t omit_events; /* at the end */

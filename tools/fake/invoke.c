@@ -50,7 +50,7 @@ static void wrap_stream(struct answer *a)
     buf_fini(&plain);
 }
 
-static const char *usual_name(unsigned status)
+const char *invoke_error_name(unsigned status)
 {
     switch (status) {
     case 400: return "ValidationException";
@@ -61,7 +61,7 @@ static const char *usual_name(unsigned status)
     case 424: return "ModelErrorException";
     case 429: return "ThrottlingException";
     case 503: return "ServiceUnavailableException";
-    default: return "InternalServerException";
+    default: return status < 500 ? "ValidationException" : "InternalServerException";
     }
 }
 
@@ -78,7 +78,7 @@ static void wrap_error(struct answer *a, const char *name)
     buf_fini(&a->body);
     a->body = body;
     buf_clear(&a->headers); /* no retry-after there */
-    answer_header(a, "x-amzn-ErrorType", "%s", name != NULL ? name : usual_name(a->status));
+    answer_header(a, "x-amzn-ErrorType", "%s", name != NULL ? name : invoke_error_name(a->status));
 }
 
 void invoke_wrap(struct answer *a, const char *error_name)

@@ -10,6 +10,7 @@
 
 bool invoke_is_path(struct str path); /* /model/ID/invoke, /model/ID/invoke-with-response-stream */
 bool invoke_is_streamed(struct str path);
-struct str invoke_model(struct str path); /* ID, still percent-encoded */
+struct str invoke_model(struct str path);       /* ID, still percent-encoded */
+const char *invoke_error_name(unsigned status); /* Amazon's usual exception of that status */
 /* An answer in Anthropic's form becomes Bedrock's. error_name: of a refusal, NULL: the usual one of its status. */
 void invoke_wrap(struct answer *a, const char *error_name);

@@ -4,8 +4,12 @@
 
 #include <stdlib.h>
 
-static const struct fault no_fault = {
-    .keep_bytes = -1, .keep_events = -1, .malformed_after_events = -1, .error_after_events = -1, .content_length = -1};
+static const struct fault no_fault = {.keep_bytes = -1,
+                                      .keep_events = -1,
+                                      .malformed_after_events = -1,
+                                      .spoil_event = -1,
+                                      .error_after_events = -1,
+                                      .content_length = -1};
 
 void program_reset(struct program *p)
 {
@@ -66,6 +70,13 @@ static void add_error_event(struct program *p, const struct fault *f, const stru
     buf_fini(&event);
 }
 
+/* The last byte of the event added last. */
+static void spoil_last(struct program *p, bool chunked)
+{
+    size_t behind = chunked ? HTTP1_CHUNK_END.n : 0;
+    p->bytes.p[p->bytes.len - 1 - behind] ^= 1;
+}
+
 /* true: told to its end */
 static bool add_body(struct program *p, const struct answer *a, const struct fault *f,
                      const struct fake_dialect *dialect, uint32_t event_ms, bool chunked)
@@ -96,6 +107,7 @@ static bool add_body(struct program *p, const struct answer *a, const struct fau
             return false;
         }
         add_event(p, event, event.n, chunked);
+        if (f->spoil_event >= 0 && i == f->spoil_event) spoil_last(p, chunked);
         end_step(p, delay_ms);
         told += event.n;
         from = to;

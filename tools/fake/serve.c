@@ -1,13 +1,14 @@
 /* What a request gets: a control answer, a dialect's answer, a refusal, and the fault that changes it. */
 #include "proto/base/clock.h"
 #include "tools/fake/conn.h"
+#include "tools/fake/converse.h"
 #include "tools/fake/identity.h"
 #include "tools/fake/invoke.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum endpoint { EP_NONE, EP_CHAT, EP_RESPONSES, EP_MESSAGES, EP_COUNT, EP_MODELS };
+enum endpoint { EP_NONE, EP_CHAT, EP_RESPONSES, EP_MESSAGES, EP_COUNT, EP_MODELS, EP_CONVERSE };
 
 static enum endpoint endpoint_of(struct str path)
 {
@@ -17,6 +18,7 @@ static enum endpoint endpoint_of(struct str path)
         str_ends(path, STR(":streamRawPredict")))
         return EP_MESSAGES; /* the latter: Claude on Vertex */
     if (invoke_is_path(path)) return EP_MESSAGES;
+    if (converse_is_path(path)) return EP_CONVERSE;
     if (str_ends(path, STR("/messages/count_tokens"))) return EP_COUNT;
     if (str_ends(path, STR("/models"))) return EP_MODELS;
     return EP_NONE;
@@ -25,6 +27,7 @@ static enum endpoint endpoint_of(struct str path)
 static const struct fake_dialect *dialect_of(const struct provider *p, const struct http1_head *head)
 {
     enum endpoint endpoint = endpoint_of(head->path);
+    if (endpoint == EP_CONVERSE && p->speaks_converse) return &fake_converse;
     bool messages = endpoint == EP_MESSAGES || endpoint == EP_COUNT || http1_get(head, "anthropic-version").n > 0;
     if (messages && p->speaks_anthropic) return &fake_anthropic;
     if (endpoint == EP_RESPONSES && p->speaks_responses) return &fake_responses;
@@ -149,8 +152,8 @@ static void answer_fault(struct conn *c, const struct fake_dialect *d, const str
 
 static void identify_answer(struct conn *c, const struct fake_dialect *d)
 {
-    answer_header(&c->answer, d == &fake_anthropic ? "request-id" : "x-request-id", "req_%s_%llu", c->provider->name,
-                  (unsigned long long)c->call->number);
+    const char *name = d == &fake_anthropic ? "request-id" : d == &fake_converse ? "x-amzn-RequestId" : "x-request-id";
+    answer_header(&c->answer, name, "req_%s_%llu", c->provider->name, (unsigned long long)c->call->number);
 }
 
 static void serve_chat(struct conn *c, const struct fake_dialect *d, const struct http1_head *head, struct str body,
@@ -211,6 +214,7 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
     c->call = call_new(p, head, body);
     bool post = str_is(head->method, "POST");
     if (post && ((endpoint == EP_CHAT && p->speaks_openai) || (endpoint == EP_RESPONSES && p->speaks_responses) ||
+                 (endpoint == EP_CONVERSE && p->speaks_converse) ||
                  ((endpoint == EP_MESSAGES || endpoint == EP_COUNT) && p->speaks_anthropic))) {
         serve_chat(c, d, head, body, &f);
     } else {
