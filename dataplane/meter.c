@@ -4,7 +4,9 @@
 #include "dataplane/generation.h"
 #include "dataplane/request.h"
 #include "proto/base/clock.h"
+#include "proto/dialect/provider_type.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- price and names ---- */
@@ -30,13 +32,27 @@ static const struct price_row *find_price(const struct snap *sn, struct str prov
     return NULL;
 }
 
+static const struct price_row *find_dated(const struct snap *sn, struct str provider, struct str model)
+{
+    struct str plain = without_date(model);
+    const struct price_row *row = find_price(sn, provider, model);
+    return row != NULL || plain.n == model.n ? row : find_price(sn, provider, plain);
+}
+
 const struct price_row *meter_price(const struct snap *sn, const struct snap_target *t, struct str model)
 {
     if (t->price != ID_NONE) return sn->prices[t->price].row.known ? &sn->prices[t->price].row : NULL;
     if (t->model.n > 0) return NULL;
-    struct str provider = snap_text(sn, sn->providers[t->provider].name), plain = without_date(model);
-    const struct price_row *row = find_price(sn, provider, model);
-    return row != NULL || plain.n == model.n ? row : find_price(sn, provider, plain);
+    const struct snap_provider *p = &sn->providers[t->provider];
+    struct str provider = snap_text(sn, p->name);
+    struct provider_model m = provider_model(p->type, model);
+    const struct price_row *row = find_dated(sn, provider, model);
+    char placed[NAME_MODEL + 16];
+    if (row == NULL && m.geography.n + m.name.n + 1 < sizeof placed && m.geography.n > 0) {
+        int n = snprintf(placed, sizeof placed, "%.*s.%.*s", STR_FMT(m.geography), STR_FMT(m.name));
+        row = find_dated(sn, provider, (struct str){placed, (size_t)n});
+    }
+    return row != NULL || m.name.n == model.n ? row : find_dated(sn, provider, m.name);
 }
 
 void meter_request_id(struct request *r)

@@ -44,41 +44,6 @@ static bool follow_same_as(const struct config *c, const struct config_model *m,
     return *provider != NULL;
 }
 
-/* ---- the names of hosts ---- */
-
-/* "eu.anthropic.claude-x-20260101-v1:0": a geography, a maker, a name, a revision. */
-struct hosted_name {
-    struct str geography, name;
-};
-
-static bool is_one_of(struct str word, const char *const *words)
-{
-    for (; *words != NULL; words++)
-        if (str_is(word, *words)) return true;
-    return false;
-}
-
-static struct hosted_name read_hosted_name(struct str model)
-{
-    static const char *const geographies[] = {"us", "eu", "apac", "jp", "au", "ca", "in", "us-gov", "global", NULL};
-    static const char *const makers[] = {"anthropic", "amazon", "openai", "meta", "mistral", "deepseek", "qwen", NULL};
-    struct hosted_name h = {.name = model};
-    struct str rest = model, first = str_split(&rest, '.');
-    ptrdiff_t revision;
-
-    if (rest.n > 0 && is_one_of(first, geographies)) {
-        h.geography = first;
-        h.name = rest;
-        first = str_split(&rest, '.');
-    }
-    if (rest.n > 0 && is_one_of(first, makers)) h.name = rest;
-    revision = str_rchr(h.name, '-'); /* "-v1:0", "-v1" */
-    if (revision > 0 && (size_t)revision + 2 < h.name.n && h.name.p[revision + 1] == 'v' &&
-        h.name.p[revision + 2] >= '0' && h.name.p[revision + 2] <= '9')
-        h.name = str_slice(h.name, 0, (size_t)revision);
-    return h;
-}
-
 enum {
     REGIONAL_PPM = 1100000
 }; /* Claude in one geography costs a tenth more than "global". Source: AWS and Google price pages */
@@ -87,10 +52,9 @@ static const struct price_entry *find_entry(const struct prices *list, const str
                                             struct str model, int64_t *factor_ppm)
 {
     const struct price_entry *entry = prices_find(list, provider->at.name, model);
-    struct hosted_name h = {.name = model};
+    struct provider_model h = provider_model((unsigned)provider->type, model);
     char name[NAME_MODEL + 16];
 
-    if (provider->type == PROVIDER_BEDROCK) h = read_hosted_name(model);
     if (provider->type == PROVIDER_VERTEX) h.geography = provider->location;
     if (entry == NULL && h.geography.n > 0 && h.geography.n + h.name.n + 2 < sizeof name) {
         snprintf(name, sizeof name, "%.*s.%.*s", STR_FMT(h.geography), STR_FMT(h.name));
@@ -265,7 +229,7 @@ static void add_prices(struct plan *p)
     size_t kept = 0;
 
     for (uint32_t i = 0; i < p->targets_n; i++) open_n += p->targets[i].model.n == 0;
-    p->prices = arena_alloc(&p->arena, (open_n * (p->list->n + p->config->models.n) + 1) * sizeof *p->prices);
+    p->prices = arena_alloc(&p->arena, (open_n * (2 * p->list->n + p->config->models.n) + 1) * sizeof *p->prices);
     for (uint32_t i = 0; i < p->targets_n; i++) {
         const struct config_provider *provider = &p->config->providers.at[p->targets[i].provider];
 
@@ -286,6 +250,9 @@ static void add_prices(struct plan *p)
             else if (rest.n > 0)
                 continue;
             add_price(p, provider, model);
+            if (provider->type == PROVIDER_BEDROCK &&
+                str_contains(model, STR("claude"))) /* without the tenth for a geography */
+                add_price(p, provider, arena_printf(&p->arena, "global.%.*s", STR_FMT(model)));
         }
     }
     qsort(p->prices, p->prices_n, sizeof *p->prices, by_name);

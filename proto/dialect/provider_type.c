@@ -52,6 +52,39 @@ enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_
     return (dialects >> client & 1) != 0 ? client : t->dialect;
 }
 
+/* ---- What it calls its models ---- */
+
+static bool is_one_of(struct str word, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (str_is(word, *words)) return true;
+    return false;
+}
+
+static bool is_revision(struct str s) /* "v1:0", "v1" */
+{
+    return s.n >= 2 && s.p[0] == 'v' && s.p[1] >= '0' && s.p[1] <= '9';
+}
+
+struct provider_model provider_model(unsigned type, struct str model)
+{
+    static const char *const geographies[] = {"us", "eu", "apac", "jp", "au", "ca", "in", "us-gov", "global", NULL};
+    static const char *const makers[] = {"anthropic", "amazon", "openai", "meta", "mistral", "deepseek", "qwen", NULL};
+    struct provider_model m = {.name = model};
+    struct str rest = model, first = str_split(&rest, '.');
+    if (type != PROVIDER_BEDROCK) return m;
+    if (rest.n > 0 && is_one_of(first, geographies)) {
+        m.geography = first;
+        m.name = rest;
+        first = str_split(&rest, '.');
+    }
+    if (rest.n > 0 && is_one_of(first, makers)) m.name = rest;
+    ptrdiff_t dash = str_rchr(m.name, '-');
+    if (dash > 0 && is_revision(str_slice(m.name, (size_t)dash + 1, m.name.n)))
+        m.name = str_slice(m.name, 0, (size_t)dash);
+    return m;
+}
+
 /* ---- Where it answers ---- */
 
 static struct str fill(struct str form, const char *name, struct str value, struct arena *a)

@@ -65,5 +65,10 @@ enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_
 struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a);
 /* Where the type wants another body than the dialect's (a hosted Claude): true, and it is in out. betas: the client's anthropic-beta header. */
 bool provider_body(unsigned type, const struct exchange *x, struct str body, struct str betas, struct buf *out);
+/* "eu.anthropic.claude-x-20260101-v1:0" as Bedrock names it: a geography, a maker, a name, a revision. Other types: the name alone. */
+struct provider_model {
+    struct str geography, name;
+};
+struct provider_model provider_model(unsigned type, struct str model);
 /* The type's base_url with {region} and {location} put in. */
 struct str provider_base_url(unsigned type, struct str region, struct str location, struct arena *a);

@@ -174,6 +174,7 @@ def test_bedrock_signs_what_it_sends(start_weir):
         two = config({"type": "bedrock", "base_url": upstream.url, **KEYS}, "amazon.nova-x-v1:0")
         two["routes"]["claude"] = {"targets": [{"model": "cloud/eu.anthropic.claude-x-v1:0"}]}
         two["providers"]["bearer"] = {"type": "bedrock", "base_url": upstream.url, "api_key": SECRETS[0], "region": "eu-west-1"}
+        two["routes"]["any"] = {"match": "*/*"}
         two["routes"]["bearer"] = {"targets": [{"model": "bearer/amazon.nova-x-v1:0"}]}
         weir = start_weir(two)
         for n in range(3):
@@ -190,6 +191,10 @@ def test_bedrock_signs_what_it_sends(start_weir):
         assert path(request) == "/model/eu.anthropic.claude-x-v1%3A0/invoke" and header(request, "anthropic-beta") is None
         assert json.loads(request.body) == {"max_tokens": 5, "messages": asked["messages"], "anthropic_version": "bedrock-2023-05-31",
                                             "anthropic_beta": ["a-1", "b-2"]}
+
+        costs = [float(weir.anthropic(messages(model=f"cloud/{where}anthropic.claude-opus-5-20260401-v1:0")).header("x-weir-cost-usd"))
+                 for where in ("global.", "eu.")]
+        assert costs[1] == pytest.approx(1.1 * costs[0]) and costs[0] > 0, "priced as its maker does, a tenth more in one geography"
 
         assert weir.openai(chat(model="bearer")).status == 200
         assert header(upstream.requests[-1], "authorization") == "Bearer " + SECRETS[0] and header(upstream.requests[-1], "x-amz-date") is None
@@ -293,6 +298,25 @@ def test_a_token_that_the_provider_refuses_is_fetched_anew(start_weir):
         assert weir.openai(chat()).status == 502
         wait_until(lambda: weir.openai(chat()).status == 200, 6, "the second token", step=0.2)
         assert len(server.requests) == 2
+
+
+def test_a_reload_brings_another_credential_without_a_gap(start_weir):
+    """The old one holds until the new one is there; one for a host that was left is not shown to the next."""
+    first, second = (TokenServer(lambda r, name=name: (200, {"access_token": f"{name}-token", "expires_in": 3600, "token_type": "Bearer"}))
+                     for name in ("first", "second"))
+    with first, second, swarm.Upstream(answers) as upstream, swarm.Upstream(answers) as other:
+        entra = {"type": "azure", "base_url": upstream.url, "credentials": "azure-managed", "metadata_url": first.url}
+        weir = start_weir(config(entra))
+        assert weir.openai(chat()).status == 200
+        weir.configure(config({**entra, "metadata_url": second.url}))
+        weir.cli("reload")
+        wait_until(lambda: weir.openai(chat()).status == 200 and header(upstream.requests[-1], "authorization") == "Bearer second-token",
+                   5, "the second token")
+        assert {header(r, "authorization") for r in upstream.requests} == {"Bearer first-token", "Bearer second-token"}
+        weir.configure(config({**entra, "base_url": other.url}))
+        weir.cli("reload")
+        wait_until(lambda: weir.openai(chat()).status == 200, 5, "a token for the other host")
+        assert {header(r, "authorization") for r in other.requests} == {"Bearer first-token"}, "fetched anew, not the one of before"
 
 
 # ---- Several keys ----

@@ -72,7 +72,8 @@ static const char config_hosted[] =
     "    {model: \"aws/us.amazon.nova-2-lite-v1:0\"}, {model: \"aws/amazon.nova-pro-v1:0\"}, {model: "
     "\"aws/cohere.x\"},\n"
     "    {model: near/claude-opus-5@20260401}, {model: far/claude-opus-5}, {model: near/gemini-2.5-pro}, {model: "
-    "azure/gpt-4o}]}\n";
+    "azure/gpt-4o}]}\n"
+    "  any: {match: \"*/*\"}\n";
 
 static int set_up(void **state)
 {
@@ -152,6 +153,15 @@ static void test_hosted(void **state)
         assert_int_equal(sn->prices[t->price].row.factor_ppm, rows[i].factor_ppm);
     }
     assert_int_equal(target(sn, "aws/cohere.x")->price, ID_NONE);
+    unsigned found = 0;
+    for (uint32_t i = 0; i < sn->s->prices.n; i++) { /* what a pass-through may be asked for */
+        struct str name = snap_text(sn, sn->prices[i].name);
+        int32_t factor_ppm = sn->prices[i].row.factor_ppm;
+
+        found += (str_is(name, "aws/claude-opus-5") && factor_ppm == 1100000) ||
+                 (str_is(name, "aws/global.claude-opus-5") && factor_ppm == 1000000);
+    }
+    assert_int_equal(found, 2);
     assert_text(sn, target(sn, "azure/gpt-4o")->model, "my-4o");
     assert_text(sn, provider(sn, "aws")->host, "bedrock-runtime.eu-west-1.amazonaws.com");
     assert_text(sn, provider(sn, "near")->host, "europe-west4-aiplatform.googleapis.com");

@@ -58,12 +58,34 @@ static void the_clients_own_dialect_goes_first(void **state)
     assert_int_equal(provider_dialect(PROVIDER_VERTEX, vertex, DIALECT_ANTHROPIC, STR("gemini-x")), DIALECT_GEMINI);
 }
 
+static void names_of_bedrock_are_taken_apart(void **state)
+{
+    (void)state;
+    static const char *const rows[][3] = {
+        {"eu.anthropic.claude-x-20260101-v1:0", "eu", "claude-x-20260101"},
+        {"amazon.nova-pro-v1", "", "nova-pro"},
+        {"global.claude-x", "global", "claude-x"},
+        {"gpt-5.6-sol", "", "gpt-5.6-sol"},
+        {"meta.", "", "meta."},
+        {"us.", "", "us."},
+        {"-v1:0", "", "-v1:0"},
+        {"", "", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct provider_model m = provider_model(PROVIDER_BEDROCK, str_of(rows[i][0]));
+        if (!str_is(m.geography, rows[i][1]) || !str_is(m.name, rows[i][2]))
+            fail_msg("%s: \"%.*s\" \"%.*s\"", rows[i][0], STR_FMT(m.geography), STR_FMT(m.name));
+    }
+    assert_true(str_is(provider_model(PROVIDER_OPENAI, STR("us.x")).name, "us.x"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_whole),
         cmocka_unit_test(words_stand_in_the_order_of_rows),
         cmocka_unit_test(the_clients_own_dialect_goes_first),
+        cmocka_unit_test(names_of_bedrock_are_taken_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
