@@ -12,7 +12,7 @@ import pytest
 
 import rig
 import swarm
-from client import chat, is_whole, messages
+from client import Connection, chat, is_whole, messages
 from processes import wait_until
 from token_server import Issuer, TokenServer
 
@@ -62,6 +62,10 @@ def test_azure_in_both_forms_of_its_urls(start_weir):
         assert weir.anthropic(messages(model="m")).status == 200, "by the name that people use"
         assert weir.openai(chat(model="old")).status == 200
         assert path(upstream.requests[-1]) == "/openai/deployments/gpt@x/chat/completions?api-version=2024-10-21"
+        with Connection(weir.address) as client:
+            for model, wanted in (("m", "/openai/v1/responses"), ("old", "/openai/responses?api-version=2024-10-21")):
+                client.request("POST", "/v1/responses", json.dumps({"model": model, "input": "hi", "store": False}).encode())
+                assert path(upstream.requests[-1]) == wanted
         both["routes"]["claude"] = {"targets": [{"model": "cloud/claude-x"}]}
         weir.configure(both)
         weir.cli("reload")
