@@ -44,6 +44,8 @@ struct worker {
     struct generation *gen; /* newest configuration; requests keep the one they began with */
     struct segment tick_seg, live_seg;
     const struct tick *tick;
+    struct segment
+        before_seg; /* the tick of the control plane before: its credentials hold until the next one has its own */
     struct live *live;
     struct live_process *me;
     struct journal_map journal;

@@ -77,8 +77,10 @@ bool secret_read(struct request *r, struct credential *ret_credential)
         r->shown = ret_credential->secret = snap_secret_at(r->gen->sn, p, r->secret);
         return ret_credential->secret.n > 0;
     }
+    const struct tick *tick = r->w->tick;
+    if (r->w->before_seg.base != NULL && tick_token_gen(tick, p->id) == 0) tick = r->w->before_seg.base;
     char *room = arena_alloc(&r->keep.arena, SHM_TOKEN_BYTES);
-    size_t n = tick_read_token(r->w->tick, p->id, snap_origin(r->gen->sn, p), clock_mono_ms(), room, &r->token_gen);
+    size_t n = tick_read_token(tick, p->id, snap_origin(r->gen->sn, p), clock_mono_ms(), room, &r->token_gen);
     if (n == 0 || !credential_unpack((struct str){room, n}, ret_credential)) return false;
     r->shown = ret_credential->access_key_id.n > 0 ? ret_credential->session_token : ret_credential->secret;
     return true;

@@ -165,7 +165,8 @@ static void adopt_tick(struct worker *w, int fd)
         notice("worker %u keeps its tick: %s", w->number, why);
         return;
     }
-    if (w->tick != NULL) segment_unmap(&w->tick_seg);
+    segment_unmap(&w->before_seg);
+    w->before_seg = w->tick_seg;
     w->tick_seg = seg;
     w->tick = seg.base;
 }
@@ -298,6 +299,7 @@ static void fini(struct worker *w)
     slab_fini(&w->upstream_slab);
     slab_fini(&w->wire_slab);
     segment_unmap(&w->tick_seg);
+    segment_unmap(&w->before_seg);
     journal_close(&w->journal);
     segment_unmap(&w->live_seg);
 }

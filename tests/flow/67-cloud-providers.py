@@ -323,6 +323,23 @@ def test_a_reload_brings_another_credential_without_a_gap(start_weir):
         assert {header(r, "authorization") for r in other.requests} == {"Bearer first-token"}, "fetched anew, not the one of before"
 
 
+def test_a_control_plane_that_comes_back_to_a_silent_issuer(start_weir):
+    """The workers go on with what the one before fetched: it still holds."""
+    issuer = Issuer()
+    with TokenServer(lambda r: issuer(r) if issuer.issued == 0 else None) as server, swarm.Upstream(answers) as upstream:
+        weir = start_weir(config({"type": "azure", "base_url": upstream.url, "credentials": "azure-managed", "metadata_url": server.url}))
+        assert weir.openai(chat()).status == 200
+        weir.kill("controlplane")
+        wait_until(lambda: len(server.requests) > 1, 10, "the next control plane asks")
+        for _ in range(5):
+            assert weir.openai(chat()).status == 200
+        wait_until(weir.is_ready, 15, "the next control plane is ready, without a token")
+        wait_until(lambda: weir.json("providers")["rows"][0]["state"] == "auth_error", 10, "it says so")
+        for _ in range(5):
+            assert weir.openai(chat()).status == 200
+        assert {header(r, "authorization") for r in upstream.requests} == {"Bearer t1"}
+
+
 # ---- Several keys ----
 
 
