@@ -30,8 +30,9 @@ for (const make of adapters) {
   const client = make(base, 'sk-app-key');
   for (const prefix of prefixes) {
     if (mode === 'direct' && prefix !== client.dialect) continue;
+    if (prefix === 'or' && client.dialect !== 'responses') continue; // "oa" that answers Responses itself: to the others the same
     const model = name => (mode === 'direct' ? name : `${prefix}-${name}`);
-    const sameDialect = prefix === client.dialect || { oa: 'openai', an: 'anthropic', be: 'converse' }[prefix] === client.dialect;
+    const sameDialect = prefix === client.dialect || { oa: 'openai', an: 'anthropic', be: 'converse', or: 'responses' }[prefix] === client.dialect;
     const title = `${client.name} -> ${mode === 'direct' ? 'fake' : prefix}`;
     for (const [name, check] of Object.entries(checks)) if (!client.lacks?.includes(name) && !lacks[prefix]?.includes(name)) await run(`${title}: ${name}`, () => check(client, model));
     for (const [status, name] of Object.entries(classesOf(mode, sameDialect)))

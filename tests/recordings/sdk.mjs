@@ -1,5 +1,5 @@
 // Calls weir as a vendor's SDK does and tells what the SDK made of the answer: node sdk.mjs BASE JOBS.json
-// JOBS: [{route, client: "openai"|"anthropic"|"gemini"|"converse", stream}]. One JSON line for each: {n, body} with the answer as the SDK handed it out
+// JOBS: [{route, client: "openai"|"responses"|"anthropic"|"gemini"|"converse", stream}]. One JSON line for each: {n, body} with the answer as the SDK handed it out
 // (a stream as its events), {n, final} with the message that Anthropic's SDK put together, or {n, failed: {status, name, message}}.
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -20,6 +20,17 @@ async function openai({ route, stream }) {
   const chunks = await sdk.chat.completions.create({ ...body, stream: true, stream_options: { include_usage: true } });
   for await (const chunk of chunks) text += `data: ${JSON.stringify(chunk)}\n\n`;
   return { body: `${text}data: [DONE]\n\n` };
+}
+
+async function responses({ route, stream }) {
+  const sdk = new OpenAI({ apiKey: 'k', baseURL: `${base}/v1`, maxRetries: 0, timeout: 60000 });
+  const body = { model: route, input: 'x', store: false };
+  if (!stream) return { body: JSON.stringify(await sdk.responses.create(body)) };
+  let text = '';
+  const events = sdk.responses.stream(body); // the helper: an event out of its place is an error
+  events.on('event', (e) => { text += `event: ${e.type}\ndata: ${JSON.stringify(e)}\n\n`; });
+  await events.finalResponse();
+  return { body: text };
 }
 
 async function anthropic({ route, stream }) {
@@ -58,7 +69,7 @@ async function converse({ route, stream }) {
   return { body: text };
 }
 
-const clients = { openai, anthropic, gemini, converse };
+const clients = { openai, responses, anthropic, gemini, converse };
 
 async function one(n) {
   const job = jobs[n];

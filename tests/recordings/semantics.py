@@ -27,6 +27,7 @@ class Said:
         self.error = None
         self.signatures = []
         self.has_media = False
+        self.out_of_step = None
 
     def calls_parsed(self):
         return [(name, arguments_of(text)) for _, name, text in self.calls]
@@ -322,6 +323,97 @@ def gemini_stream(body):
     return said
 
 
+# ---- OpenAI Responses ----
+
+
+def responses_usage(u):
+    if not isinstance(u, dict) or "input_tokens" not in u:
+        return None
+    details, out = u.get("input_tokens_details") or {}, u.get("output_tokens_details") or {}
+    read, written, output = details.get("cached_tokens") or 0, details.get("cache_write_tokens") or 0, u.get("output_tokens") or 0
+    return (u["input_tokens"], read, written, output, min(out.get("reasoning_tokens") or 0, output))
+
+
+RESPONSES_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+
+
+def responses_item(said, item):
+    kind = item.get("type")
+    if kind == "message":
+        for part in item.get("content") or []:
+            said.text += part.get("text") or ""
+            said.refusal += part.get("refusal") or ""
+    elif kind == "reasoning":
+        summary = [part["text"] for part in item.get("summary") or [] if part.get("text")]
+        said.reasoning += "\n\n".join(summary) or "".join(part.get("text") or "" for part in item.get("content") or [])
+        if item.get("encrypted_content"):
+            said.signatures.append(item["encrypted_content"])
+    elif kind in RESPONSES_CALLS:
+        space = f"{item['namespace']}__" if item.get("namespace") else ""
+        said.calls.append([item.get("call_id"), space + (item.get("name") or ""), item.get(RESPONSES_CALLS[kind]) or ""])
+    elif kind:
+        said.has_media = True  # a hosted tool
+
+
+def responses_end(said, root):
+    said.usage = responses_usage(root.get("usage"))
+    if root.get("status") in ("failed", "cancelled") or root.get("error"):
+        said.error = root.get("error") or root["status"]
+        return
+    reason = (root.get("incomplete_details") or {}).get("reason")
+    if root.get("status") == "incomplete":
+        said.finish = {"max_output_tokens": "length", "content_filter": "refused"}.get(reason, "other")
+    elif root.get("status") == "completed":
+        said.finish = "tool_calls" if said.calls else "stop"
+    said.ended = said.finish is not None
+
+
+def responses_unary(body):
+    said, root = Said(), json.loads(body, parse_float=str)
+    for item in root.get("output") or []:
+        responses_item(said, item)
+    responses_end(said, root)
+    said.ended = said.error is None  # without a finish it is at work in the background
+    return said
+
+
+def responses_stream(body):
+    """The items as their .done events hold them. out_of_step: where the deltas said something else, or a number was left out."""
+    said, done, told, sequence = Said(), {}, {}, []
+    for _, data in events(body):
+        if data.strip() == "[DONE]":
+            break
+        root = json.loads(data, parse_float=str)
+        kind = root.get("type") or ""
+        sequence.append(root.get("sequence_number"))
+        if kind == "error":
+            said.error = root.get("error") or root
+            break
+        if kind.endswith((".delta", "_text.done", "arguments.done", "input.done", "refusal.done")):
+            key = (root.get("output_index"), kind.rpartition(".")[0], root.get("content_index"), root.get("summary_index"))
+            if kind.endswith(".delta"):
+                told[key] = told.get(key, "") + as_text(root.get("delta"))
+            elif key in told:
+                whole = next(root[k] for k in ("text", "arguments", "input", "refusal") if k in root)
+                if told[key] != whole:
+                    said.out_of_step = f"{kind} holds {whole[:80]!r}, its deltas {told[key][:80]!r}"
+        if kind == "response.output_item.done":
+            done[root["output_index"]] = root["item"]
+        elif kind in ("response.completed", "response.incomplete", "response.failed"):
+            for index, item in enumerate(root["response"].get("output") or []):
+                done.setdefault(index, item)
+            for index in sorted(done):
+                responses_item(said, done[index])
+            responses_end(said, root["response"])
+            break
+    if not said.ended and said.error is None:
+        for index in sorted(done):
+            responses_item(said, done[index])
+    if sequence != list(range(len(sequence))):
+        said.out_of_step = f"sequence_number: {sequence}"
+    return said
+
+
 # ---- Converse ----
 
 
@@ -424,6 +516,8 @@ def unwrapped(body):
 
 
 READERS = {
+    ("responses", False): responses_unary,
+    ("responses", True): responses_stream,
     ("converse", False): converse_unary,
     ("converse", True): converse_stream,
     ("gemini", False): gemini_unary,
@@ -577,4 +671,51 @@ def converse_request_faults(root):
     return faults
 
 
-REQUEST_FAULTS = {"converse": converse_request_faults, "gemini": gemini_request_faults, "openai": openai_request_faults, "anthropic": anthropic_request_faults}
+def responses_request_faults(root):
+    faults, calls = [], {}
+    for i, item in enumerate(root["input"]):
+        kind, where = item.get("type") or "message", f"input[{i}]"
+        if kind == "message":
+            wanted = {"output_text", "refusal"} if item["role"] == "assistant" else {"input_text", "input_image", "input_file", "input_audio"}
+            parts = item["content"] if isinstance(item["content"], list) else []
+            if item["role"] not in ("user", "assistant", "developer", "system"):
+                faults.append(f"{where}: role {item['role']}")
+            if any(p["type"] not in wanted for p in parts):
+                faults.append(f"{where}: a part of the wrong type")
+            if not item["content"] or any(p.get("text") == "" for p in parts):
+                faults.append(f"{where}: empty")
+            if any(p["type"] == "input_image" and not isinstance(p.get("image_url", p.get("file_id")), str) for p in parts):
+                faults.append(f"{where}: image_url is no text")
+        elif kind in ("function_call", "custom_tool_call"):
+            calls[item["call_id"]] = kind
+            if not isinstance(item[RESPONSES_CALLS[kind]], str) or not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", item["name"]):
+                faults.append(f"{where}: bad call")
+        elif kind in ("function_call_output", "custom_tool_call_output"):
+            if calls.pop(item["call_id"], "") + "_output" != kind:
+                faults.append(f"{where}: an output without its call")
+        elif kind == "reasoning":
+            if not item.get("encrypted_content") or not isinstance(item.get("summary"), list):
+                faults.append(f"{where}: bad reasoning")
+        else:
+            faults.append(f"{where}: type {kind}")
+    if calls:
+        faults.append(f"no outputs of {sorted(calls)}")
+    for i, tool in enumerate(root.get("tools") or []):
+        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", tool.get("name") or ""):
+            faults.append(f"tools[{i}]: bad name")
+    if root.get("store") is not False:
+        faults.append("store is not false")
+    if isinstance(root.get("max_output_tokens", 16), int) and root.get("max_output_tokens", 16) < 16:
+        faults.append("max_output_tokens is below 16")
+    allowed = {
+        "model", "input", "instructions", "store", "include", "max_output_tokens", "tools", "tool_choice", "parallel_tool_calls", "text",
+        "reasoning", "temperature", "top_p", "safety_identifier", "service_tier", "stream",
+    }
+    faults += [f"unknown member {k}" for k in root if k not in allowed]
+    return faults
+
+
+REQUEST_FAULTS = {
+    "responses": responses_request_faults,
+    "converse": converse_request_faults, "gemini": gemini_request_faults, "openai": openai_request_faults, "anthropic": anthropic_request_faults,
+}

@@ -11,11 +11,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 PRICE = {"input": "1", "output": "1"}
-CLIENTS = ["openai", "anthropic", "converse"]
+CLIENTS = ["openai", "responses", "anthropic", "converse"]
 if os.path.isdir(os.path.join(ROOT, "tests", "clients", "node_modules", "@google", "genai")):
     CLIENTS.append("gemini")
-TYPES = {"converse": "bedrock"}  # where a provider is not called as its dialect
-BASES = {"openai": "/v1", "gemini": "/v1beta"}
+TYPES = {"converse": "bedrock", "responses": "openai"}  # where a provider is not called as its dialect
+BASES = {"openai": "/v1", "responses": "/v1", "gemini": "/v1beta"}
 PROVIDERS_MOST = 250  # that one configuration may have
 
 
@@ -58,6 +58,8 @@ def configuration(replay, jobs):
         base = replay.url(r.id, mode_of(r)) + BASES.get(r.dialect, "")
         # Whoever is called once is nobody else's trouble: one provider and one route for each call.
         providers[f"p{n}"] = {"type": TYPES.get(r.dialect, r.dialect), "base_url": base, "api_key": "sk-test", "allow_private": True}
+        if r.dialect == "responses":
+            providers[f"p{n}"]["responses"] = "native"
         if r.dialect == "converse":
             providers[f"p{n}"]["region"] = "us-east-1"
         models[f"p{n}/m"] = {"price": PRICE, "context_window": 1000000}
