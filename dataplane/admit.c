@@ -133,7 +133,8 @@ static enum weir_err find_endpoint(struct request *r, const struct http1_head *h
     bool known_path = false;
     r->endpoint = endpoint_find(h->method, h->path, &known_path);
     if (r->endpoint != NULL) {
-        r->dialect = r->endpoint->kind == ENDPOINT_CHAT ? dialect_of(r->endpoint->dialect) : admit_guess_dialect(h);
+        bool said = r->endpoint->kind == ENDPOINT_CHAT || r->endpoint->kind == ENDPOINT_PASSED;
+        r->dialect = said ? dialect_of(r->endpoint->dialect) : admit_guess_dialect(h);
         return WEIR_OK;
     }
     struct str path = str_slice(h->path, 0, 100);
@@ -247,26 +248,133 @@ static void drop_unpriced(struct request *r)
     r->plan.n = (uint8_t)kept;
 }
 
+/* ---- calls that name no model: files, batches, /p/ ---- */
+
+static bool is_wanted(const struct request *r, const struct snap_provider *p)
+{
+    if (r->endpoint->kind != ENDPOINT_RAW) return route_has_endpoint(p, r->endpoint);
+    return str_eq(snap_text(r->gen->sn, p->name), r->raw_provider);
+}
+
+/* The leg over which the route reaches a provider that has what is wanted. One that takes any model first, for a key that is bound to
+ * routes must not reach other models than theirs by a path that weir does not read. */
+static bool find_leg(const struct request *r, const struct snap_route *route, uint32_t *ret_leg)
+{
+    const struct snap *sn = r->gen->sn;
+    bool bound = r->endpoint->kind == ENDPOINT_RAW && r->key != NULL && r->key->routes.n > 0, found = false;
+    for (uint32_t i = 0; i < route->legs.n + route->fallbacks.n; i++) {
+        uint32_t leg = i < route->legs.n ? route->legs.first + i : route->fallbacks.first + i - route->legs.n;
+        const struct snap_target *t = &sn->targets[sn->legs[leg].target];
+        if (!is_wanted(r, &sn->providers[t->provider]) || (bound && t->model.n > 0)) continue;
+        if (!found || t->model.n == 0) *ret_leg = leg;
+        found = true;
+        if (t->model.n == 0) return true;
+    }
+    return found;
+}
+
+/* "openai, groq" of those that the key may reach. */
+static struct str provider_names(struct request *r, bool wanted)
+{
+    const struct snap *sn = r->gen->sn;
+    struct buf *text = &r->keep.out;
+    buf_clear(text);
+    for (uint32_t i = 0; i < sn->s->providers.n; i++) {
+        if (wanted && !is_wanted(r, &sn->providers[i])) continue;
+        if (buf_len(text) > 0) buf_addz(text, ", ");
+        buf_add(text, snap_text(sn, sn->providers[i].name));
+    }
+    if (buf_len(text) == 0) buf_addz(text, "none");
+    return arena_copy(&r->keep.arena, buf_view(text));
+}
+
+/* All routes that the key may use lead to one provider that has the endpoint, or nobody can know which one is meant. */
+static enum weir_err find_provider(struct request *r, struct str *ret_why)
+{
+    const struct snap *sn = r->gen->sn;
+    uint16_t provider = ID_NONE;
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < sn->s->routes.n; i++) {
+        uint32_t leg;
+        if (!may_use(sn, r->key, &sn->routes[i]) || !find_leg(r, &sn->routes[i], &leg)) continue;
+        const struct snap_target *t = &sn->targets[sn->legs[leg].target];
+        if (provider != ID_NONE && provider != t->provider) {
+            *ret_why = arena_printf(&r->keep.arena,
+                                    "several providers have %s: %.*s. Name a route of one of them in x-weir-route",
+                                    r->endpoint->name, STR_FMT(provider_names(r, true)));
+            return WEIR_BAD_REQUEST;
+        }
+        if (provider != ID_NONE && (t->model.n > 0 || sn->targets[sn->legs[best].target].model.n == 0)) continue;
+        provider = t->provider;
+        best = leg;
+        r->route = &sn->routes[i];
+    }
+    if (provider != ID_NONE) {
+        route_pin(r, best);
+        return WEIR_OK;
+    }
+    if (r->endpoint->kind == ENDPOINT_RAW) {
+        *ret_why = arena_printf(&r->keep.arena, "no provider \"%.*s\" that this call may reach. There are: %.*s",
+                                STR_FMT(str_slice(r->raw_provider, 0, 100)), STR_FMT(provider_names(r, false)));
+        return r->key != NULL && r->key->routes.n > 0 ? WEIR_KEY_FORBIDDEN : WEIR_NO_ENDPOINT;
+    }
+    *ret_why = arena_printf(&r->keep.arena, "no provider of a route has %s", r->endpoint->name);
+    return WEIR_NOT_IMPLEMENTED;
+}
+
+static enum weir_err choose_provider(struct request *r, struct str asked, struct str *ret_why)
+{
+    const struct snap *sn = r->gen->sn;
+    uint32_t leg;
+    if (asked.n == 0 || r->endpoint->kind == ENDPOINT_RAW) return find_provider(r, ret_why);
+    r->route = snap_find_route(sn, asked, &r->named_target);
+    if (r->route == NULL || !may_use(sn, r->key, r->route)) return WEIR_OK; /* told as for any other call */
+    if (!find_leg(r, r->route, &leg)) {
+        *ret_why = arena_printf(&r->keep.arena, "no provider of the route \"%.*s\" has %s. These have it: %.*s",
+                                STR_FMT(str_slice(asked, 0, 100)), r->endpoint->name, STR_FMT(provider_names(r, true)));
+        return WEIR_BAD_REQUEST;
+    }
+    route_pin(r, leg);
+    return WEIR_OK;
+}
+
+static bool needs_price(const struct request *r)
+{
+    if (!request_is_passed(r)) return true;
+    return r->endpoint->meter != ENDPOINT_FREE && !(r->endpoint->kind == ENDPOINT_RAW && r->call.model.n == 0);
+}
+
 enum weir_err admit_call(struct request *r, struct str *ret_why)
 {
     const struct snap *sn = r->gen->sn;
     struct str asked = http1_get(http1_head(&r->keep.in), "x-weir-route");
-    r->route = snap_find_route(sn, asked.n > 0 ? asked : r->call.model, &r->named_target);
+    bool by_provider = request_is_passed(r) && (r->call.model.n == 0 || r->endpoint->kind == ENDPOINT_RAW);
+    struct str name = asked.n > 0 ? asked : r->call.model;
+    if (by_provider) {
+        enum weir_err e = choose_provider(r, asked, ret_why);
+        if (e != WEIR_OK) return e;
+    } else {
+        r->route = snap_find_route(sn, name, &r->named_target);
+    }
     if (r->route == NULL) {
+        if (r->call.model.n == 0) {
+            *ret_why = arena_printf(&r->keep.arena, "no such route \"%.*s\"", STR_FMT(str_slice(name, 0, 100)));
+            return WEIR_MODEL_NOT_FOUND;
+        }
         *ret_why = unknown_model(r);
         return WEIR_MODEL_NOT_FOUND;
     }
     if (!may_use(sn, r->key, r->route)) {
-        *ret_why = arena_printf(&r->keep.arena, "the client key may not use \"%.*s\"",
-                                STR_FMT(str_slice(r->call.model, 0, 100)));
+        *ret_why =
+            arena_printf(&r->keep.arena, "the client key may not use \"%.*s\"", STR_FMT(str_slice(name, 0, 100)));
         return WEIR_KEY_FORBIDDEN;
     }
     if (!sn->s->server.accounting_best_effort && journal_fill_permille(&r->w->journal) >= JOURNAL_FULL_PERMILLE)
         return WEIR_ACCOUNTING_FULL;
     enum weir_err e = set_total(r, ret_why);
     if (e != WEIR_OK) return e;
-    route_plan(r);
-    if (!sn->s->server.refuse_unknown_price || r->plan.n == 0) return WEIR_OK;
+    if (!by_provider) route_plan(r);
+    if (!sn->s->server.refuse_unknown_price || r->plan.n == 0 || !needs_price(r)) return WEIR_OK;
     drop_unpriced(r);
     if (r->plan.n == 0) {
         *ret_why = arena_printf(&r->keep.arena, "no price is known for \"%.*s\" and prices.when_unknown is refuse",

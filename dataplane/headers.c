@@ -24,6 +24,46 @@ bool headers_go_up(struct str name)
            str_iis(name, "x-client-request-id");
 }
 
+/* To a path that weir does not know: all but what it writes itself, what is weir's, and the client's credentials. */
+static bool headers_go_up_raw(struct str name)
+{
+    static const char *const kept[] = {"host",
+                                       "content-type",
+                                       "content-length",
+                                       "accept",
+                                       "accept-encoding",
+                                       "user-agent",
+                                       "authorization",
+                                       "x-api-key",
+                                       "x-goog-api-key",
+                                       "api-key",
+                                       "proxy-authorization",
+                                       "cookie",
+                                       "origin",
+                                       "referer",
+                                       "expect",
+                                       "forwarded",
+                                       "anthropic-version",
+                                       "x-amz-date",
+                                       "x-amz-security-token",
+                                       "x-amz-content-sha256"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (str_iis(name, kept[i])) return false;
+    return !is_prefixed(name, STR("x-weir-")) && !is_prefixed(name, STR("x-forwarded-")) &&
+           !is_prefixed(name, STR("sec-"));
+}
+
+/* Of an answer that is no chat: what says how its bytes are to be taken. */
+static bool headers_go_down_passed(struct str name)
+{
+    static const char *const more[] = {
+        "content-disposition", "content-language", "content-range", "accept-ranges", "etag",
+        "last-modified",       "cache-control",    "expires"};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        if (str_iis(name, more[i])) return true;
+    return false;
+}
+
 bool headers_go_down(struct str name)
 {
     return is_prefixed(name, STR("anthropic-")) || is_prefixed(name, STR("openai-")) ||
@@ -40,24 +80,30 @@ static void line(struct buf *out, struct str name, struct str value)
     buf_add(out, STR("\r\n"));
 }
 
+/* Of the body that the provider is sent; empty: it has none. */
+static struct str content_type(const struct request *r)
+{
+    return request_is_passed(r) ? r->call.content_type : STR("application/json");
+}
+
 static enum weir_err write_credential(struct request *r, struct str path, struct str body, struct buf *out)
 {
     const struct snap_provider *p = r->provider;
     const struct snap *sn = r->gen->sn;
     const struct http1_header sent[] = {{STR("host"), snap_text(sn, p->host_header)},
-                                        {STR("content-type"), STR("application/json")}};
+                                        {STR("content-type"), content_type(r)}};
     struct str query = path;
     struct credential c;
     r->shown = STR_NULL;
     if (p->auth == SIGNER_NONE || (p->secret == ID_NONE && !p->token)) return WEIR_OK;
     if (!secret_read(r, &c)) return WEIR_UP_AUTH;
     const struct sign_request s = {
-        .method = STR("POST"),
+        .method = request_is_passed(r) ? http1_head(&r->keep.in)->method : STR("POST"),
         .host = sent[0].value,
         .path = str_split(&query, '?'),
         .query = query,
         .header = sent,
-        .n = sizeof sent / sizeof *sent,
+        .n = content_type(r).n > 0 ? 2 : 1,
         .body = body,
         .region = snap_text(sn, p->region),
         .now_s = (uint64_t)((int64_t)(clock_wall_ns() / 1000000000u) + r->w->signing_skew_s),
@@ -88,10 +134,14 @@ static struct str write_target(struct request *r, bool same, struct buf *out)
     const struct snap_provider *p = r->provider;
     const struct provider_place place = {snap_text(sn, p->base_path), snap_text(sn, p->api_version), r->model, &r->x};
     struct str path = provider_path(p->type, &place, &r->keep.arena);
-    buf_add(out, STR("POST "));
+    bool passed = request_is_passed(r);
+    buf_add(out, passed ? http1_head(&r->keep.in)->method : STR("POST"));
+    buf_addc(out, ' ');
     buf_add(out, path);
     /* a path of another form, or a signed one, is not for a client to add to */
-    if (same && provider_type_of(p->type)->path == NULL && p->auth != SIGNER_SIGV4)
+    if (passed)
+        write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
+    else if (same && provider_type_of(p->type)->path == NULL && p->auth != SIGNER_SIGV4)
         write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
     buf_add(out, STR(" HTTP/1.1\r\n"));
     return path;
@@ -106,9 +156,14 @@ enum weir_err headers_write_request(struct request *r, struct str body, struct b
     line(out, STR("host: "), snap_text(r->gen->sn, r->provider->host_header));
     enum weir_err e = write_credential(r, path, body, out);
     if (e != WEIR_OK) return e;
-    buf_add(out, STR("content-type: application/json\r\naccept-encoding: identity\r\n"));
-    line(out, STR("accept: "), str_of(r->call.stream ? framing_content_type(r->x.frames.framing) : "application/json"));
-    http1_write_header_u64(out, "content-length", body.n);
+    bool passed = request_is_passed(r);
+    struct str accept = passed
+                            ? http1_get(in, "accept")
+                            : str_of(r->call.stream ? framing_content_type(r->x.frames.framing) : "application/json");
+    if (content_type(r).n > 0) http1_write_header(out, STR("content-type"), content_type(r));
+    buf_add(out, STR("accept-encoding: identity\r\n"));
+    if (accept.n > 0) http1_write_header(out, STR("accept"), accept);
+    if (body.n > 0 || !str_is(in->method, "GET")) http1_write_header_u64(out, "content-length", body.n);
     if (r->x.target->id == DIALECT_ANTHROPIC && !hosted) { /* there it is in the body */
         struct str version = same ? http1_get(in, "anthropic-version") : STR_NULL;
         http1_write_header(out, STR("anthropic-version"), version.n > 0 ? version : STR("2023-06-01"));
@@ -121,7 +176,9 @@ enum weir_err headers_write_request(struct request *r, struct str body, struct b
         line(out, str_of(weir_version()), STR_NULL);
     }
     for (unsigned i = 0; same && i < in->n; i++)
-        if (headers_go_up(in->header[i].name) && !http1_is_hop_by_hop(in, in->header[i].name) &&
+        if ((headers_go_up(in->header[i].name) ||
+             (r->endpoint->kind == ENDPOINT_RAW && headers_go_up_raw(in->header[i].name))) &&
+            !http1_is_hop_by_hop(in, in->header[i].name) &&
             !(type->claude_invoked && str_iis(in->header[i].name, "anthropic-beta"))) /* in the body there */
             http1_write_header(out, in->header[i].name, in->header[i].value);
     http1_write_end(out);
@@ -149,7 +206,7 @@ static void pass_on(struct buf *out, struct str name, struct str value)
     line(out, value, STR_NULL);
 }
 
-void headers_write_forwarded(const struct http1_head *answer, bool same, struct buf *out)
+void headers_write_forwarded(const struct http1_head *answer, bool same, bool passed, struct buf *out)
 {
     for (unsigned i = 0; i < answer->n; i++) {
         struct str name = answer->header[i].name, value = answer->header[i].value;
@@ -159,7 +216,8 @@ void headers_write_forwarded(const struct http1_head *answer, bool same, struct 
             write_retry_after(name, value, HEADERS_RETRY_MOST_S * 1000, out);
         else if (str_iis(name, "x-request-id") || str_iis(name, "request-id") || str_iis(name, "x-amzn-requestid"))
             pass_on(out, STR("x-weir-upstream-request-id"), value);
-        else if (same && headers_go_down(name) && !http1_is_hop_by_hop(answer, name))
+        else if (same && (headers_go_down(name) || (passed && headers_go_down_passed(name))) &&
+                 !http1_is_hop_by_hop(answer, name))
             pass_on(out, name, value);
     }
 }
@@ -190,7 +248,9 @@ void headers_write_ours(struct request *r, bool attempt, bool cost, struct buf *
     if (r->route != NULL) http1_write_header(out, STR("x-weir-route"), snap_text(sn, r->route->name));
     if (attempt && r->provider != NULL) {
         line(out, STR("x-weir-provider: "), snap_text(sn, r->provider->name));
-        if (r->target->model.n > 0)
+        if (r->model.n == 0)
+            (void)0; /* files, batches: there is none */
+        else if (r->target->model.n > 0 && !request_is_passed(r))
             line(out, STR("x-weir-model: "), r->model);
         else
             http1_write_header(out, STR("x-weir-model"), r->model); /* as the client sent it */

@@ -27,7 +27,7 @@ enum weir_err headers_write_request(struct request *r, struct str body, struct b
 
 /* Lines of the provider's answer that go on, retry-after cut to HEADERS_RETRY_MOST_S. */
 enum { HEADERS_RETRY_MOST_S = 30 };
-void headers_write_forwarded(const struct http1_head *answer, bool same, struct buf *out);
+void headers_write_forwarded(const struct http1_head *answer, bool same, bool passed, struct buf *out);
 
 /* x-request-id, x-weir-*, server-timing. attempt: those of the provider that answers too. */
 void headers_write_ours(struct request *r, bool attempt, bool cost, struct buf *out);

@@ -120,6 +120,15 @@ static void fill_request(struct request *r, struct usage_record *u)
 
 /* ---- one attempt ---- */
 
+/* What names no model has no price; what passes by /p/ has that of the model in its body. */
+static const struct price_row *price_of(const struct request *r)
+{
+    const struct snap *sn = r->gen->sn;
+    if (r->model.n == 0) return NULL;
+    if (r->endpoint->kind == ENDPOINT_RAW) return find_price(sn, snap_text(sn, r->provider->name), r->model);
+    return meter_price(sn, r->target, r->model);
+}
+
 void meter_attempt_begin(struct request *r)
 {
     struct usage_record *u = &r->rec;
@@ -136,11 +145,15 @@ void meter_attempt_begin(struct request *r)
     PUT(u->provider, snap_text(sn, r->provider->name));
     PUT(u->model, r->model);
     int64_t out = r->x.max_output > 0 ? r->x.max_output : r->target->max_output;
-    const struct price_row *price = r->price = meter_price(sn, r->target, r->model);
+    const struct price_row *price = r->price = price_of(r);
     if (price != NULL) {
         u->price_date = price->date != 0 ? price->date : sn->s->price_list_date;
-        if (!price_upper_bound(price, r->call.input_bound, out * (r->call.choices > 0 ? r->call.choices : 1),
-                               &u->bound_nanousd))
+        if (r->call.counts)
+            u->bound_nanousd = 0;
+        else if (request_is_passed(r) && r->endpoint->meter != ENDPOINT_TOKENS)
+            u->bound_nanousd = r->endpoint->meter == ENDPOINT_FREE ? 0 : -1;
+        else if (!price_upper_bound(price, r->call.input_bound, out * (r->call.choices > 0 ? r->call.choices : 1),
+                                    &u->bound_nanousd))
             u->bound_nanousd = -1;
     }
     r->cost_nanousd = -1;
@@ -197,6 +210,25 @@ static bool drop_absurd(struct usage *u)
     return true;
 }
 
+/* Pictures, characters, seconds, searches. A price per token without the tokens is no price. */
+static void settle_passed(struct request *r)
+{
+    struct usage_record *u = &r->rec;
+    u->usage = r->x.usage;
+    u->usage.requests = 1;
+    if (r->endpoint->meter == ENDPOINT_FREE) return;
+    if (u->usage.units == 0) u->usage.units = r->call.units;
+    bool tokens = (u->usage.known & USAGE_INPUT) != 0;
+    (void)drop_absurd(&u->usage);
+    if (r->price != NULL && !tokens && price_is_by_tokens(r->price)) {
+        u->cost_nanousd = r->cost_nanousd = -1;
+        return;
+    }
+    bool said = (r->x.facts & EXCHANGE_USAGE) != 0;
+    if (!said) u->flags |= RECORD_ESTIMATED;
+    price(r, said ? PRICE_BASIS_COMPUTED : PRICE_BASIS_ESTIMATED);
+}
+
 /* What the provider may charge for: known figures where it sent them, else a bound of the input and the output that was seen. */
 static void settle_usage(struct request *r)
 {
@@ -206,7 +238,15 @@ static void settle_usage(struct request *r)
     u->cost_nanousd = 0; /* an attempt that the provider did not take or refused */
     u->basis = PRICE_BASIS_NONE;
     r->cost_nanousd = 0;
-    if (!may_cost) return;
+    if (!may_cost || r->call.counts) return;
+    if (request_is_passed(r) && r->endpoint->meter != ENDPOINT_TOKENS) {
+        settle_passed(r);
+        return;
+    }
+    if (r->endpoint->kind == ENDPOINT_RAW && !(r->x.facts & EXCHANGE_USAGE) && r->model.n == 0) {
+        u->usage.requests = 1; /* a list, a file: nothing says that it costs anything */
+        return;
+    }
     if (r->has_exchange) u->usage = r->x.usage;
     bool guess = drop_absurd(&u->usage);
     if (!(u->usage.known & USAGE_INPUT)) {

@@ -15,7 +15,8 @@
 
 enum {
     FLUSH_BYTES = 32 * 1024, /* client bytes gathered from one read before they are written */
-    SHORTEST_KEY = 8,        /* shorter ones are placeholders such as "none", and would blot ordinary text */
+    HEAD_NO_LENGTH = -2,
+    SHORTEST_KEY = 8, /* shorter ones are placeholders such as "none", and would blot ordinary text */
 };
 
 /* ---- writing ---- */
@@ -56,7 +57,10 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     struct buf *head = &r->keep.head;
     buf_clear(head);
     r->client_status = r->call.stream || r->up == NULL ? 200 : r->status;
+    bool passed = request_is_passed(r);
     struct str type = r->call.stream ? str_of(framing_content_type(r->x.framing)) : STR("application/json");
+    if (passed) type = STR_NULL; /* the provider's own, or none */
+    if (r->client_status == 204) length = HEAD_NO_LENGTH;
     const struct http1_head *answer = attempt ? http1_head(&r->up->in) : NULL;
     bool same = answer != NULL && r->x.same;
     bool reframed = r->call.stream && r->x.framing != r->x.frames.framing;
@@ -64,7 +68,7 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     reply_begin_head(r, r->client_status, type, length, head);
     if (r->call.stream) buf_add(head, STR("cache-control: no-cache\r\n"));
     if (r->opaque) http1_write_header(head, STR("content-encoding"), http1_get(answer, "content-encoding"));
-    if (answer != NULL) headers_write_forwarded(answer, same, head);
+    if (answer != NULL) headers_write_forwarded(answer, same, passed, head);
     headers_write_ours(r, attempt, !r->call.stream && length >= 0, head);
     http1_write_end(head);
 }
@@ -146,7 +150,10 @@ const struct step *relay_head(struct request *r)
     buf_clear(&r->keep.out);
     if (h->status / 100 == 3) return attempt_fail(r, WEIR_UP_REDIRECT, STR("a redirect, which is not followed"));
     r->collecting = h->status / 100 != 2 || (r->call.stream && is_json(http1_get(h, "content-type")));
-    if (!r->collecting && str_icontains(str_slice(http1_get(h, "content-type"), 0, 64), STR("text/html")))
+    r->events = request_is_passed(r) && !r->collecting &&
+                str_icontains(str_slice(http1_get(h, "content-type"), 0, 64), STR("event-stream"));
+    if (!r->collecting && !request_is_passed(r) &&
+        str_icontains(str_slice(http1_get(h, "content-type"), 0, 64), STR("text/html")))
         return attempt_fail(r, WEIR_UP_PROTOCOL, STR("a web page instead of an answer"));
     if (!r->collecting && coding.n > 0 && !str_iis(coding, "identity")) {
         if (!r->x.same || r->stage != ANSWER_NONE) /* a head that went out with the first ping named no coding */
@@ -173,7 +180,7 @@ static void keep_for_relaying(struct request *r, const struct http1_head *h, str
         !json_check(body, &depth, &bad))
         return;
     buf_clear(&r->keep.head);
-    headers_write_forwarded(h, true, &r->keep.head);
+    headers_write_forwarded(h, true, request_is_passed(r), &r->keep.head);
     r->relayed.status = h->status;
     r->relayed.body = arena_copy(&r->keep.arena, body);
     r->relayed.headers = arena_copy(&r->keep.arena, buf_view(&r->keep.head));
@@ -228,7 +235,8 @@ static const struct step *unary_body(struct request *r, struct str bytes)
     struct buf *held = &r->keep.held, *out = &r->keep.out;
     r->unary_seen += bytes.n;
     r->phase_at_ms = uv_now(&r->w->loop) + r->route->idle_ms;
-    bool over = r->unary_seen > RELAY_HOLD_BYTES || r->opaque;
+    bool over = r->unary_seen > RELAY_HOLD_BYTES || r->opaque ||
+                (request_is_passed(r) && !is_json(http1_get(http1_head(&r->up->in), "content-type")));
     if (r->unary_seen > RELAY_MOST_BYTES && !r->x.same)
         return attempt_fail(r, WEIR_UP_PROTOCOL, STR("the answer is too long to be translated"));
     if (!r->opaque && r->collected_all) {
@@ -320,7 +328,7 @@ static const struct step *stream_end(struct request *r)
 static const struct step *take_event(struct request *r, enum upstream_event e, struct str bytes)
 {
     if (r->collecting) return collect_error(r, e, bytes);
-    if (!r->call.stream || r->opaque) return e == UPSTREAM_BODY ? unary_body(r, bytes) : unary_end(r);
+    if ((!r->call.stream && !r->events) || r->opaque) return e == UPSTREAM_BODY ? unary_body(r, bytes) : unary_end(r);
     return e == UPSTREAM_BODY ? stream_bytes(r, bytes) : stream_end(r);
 }
 
@@ -341,7 +349,7 @@ const struct step *relay_body(struct request *r)
         const struct step *next = take_event(r, e, bytes);
         if (next != NULL) return next;
     }
-    if (r->stage == ANSWER_COMMITTED && r->call.stream && !r->opaque) give(r, &r->keep.out);
+    if (r->stage == ANSWER_COMMITTED && (r->call.stream || r->events) && !r->opaque) give(r, &r->keep.out);
     bool resumed = r->up->paused; /* no deadline ran: the next one begins, also when nothing is here to read */
     if (resumed) upstream_resume(r->up);
     if ((any || resumed) &&

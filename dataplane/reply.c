@@ -5,6 +5,7 @@
 #include "dataplane/headers.h"
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
+#include "proto/dialect/counting.h"
 
 #include <stdio.h>
 
@@ -21,8 +22,8 @@ void reply_begin_head(struct request *r, uint16_t status, struct str content_typ
     const struct http1_head *in = http1_head(&r->keep.in);
     http1_write_status_line(out, status);
     if (content_type.n > 0) http1_write_header(out, STR("content-type"), content_type);
-    r->chunked = length < 0 && in->minor > 0;
-    r->sized = length >= 0;
+    r->chunked = length == -1 && in->minor > 0; /* below that: an answer that has no body */
+    r->sized = length != -1;
     if (length >= 0)
         http1_write_header_u64(out, "content-length", (uint64_t)length);
     else if (r->chunked)
@@ -213,6 +214,21 @@ static void reply_preflight(struct request *r)
     if (asked.n > 0) http1_write_header(head, STR("access-control-allow-headers"), asked);
     http1_write_end(head);
     send_whole(r, buf_view(head), STR_NULL);
+}
+
+void reply_estimate(struct request *r)
+{
+    struct buf *head = &r->keep.head, *body = &r->keep.out;
+    buf_clear(head);
+    buf_clear(body);
+    counting_write(r->dialect->id, counting_estimate(&r->call), body);
+    r->client_status = 200;
+    r->bytes_out = buf_len(body);
+    reply_begin_head(r, 200, STR("application/json"), (int64_t)buf_len(body), head);
+    buf_addz(head, "x-weir-estimated: tokens\r\n");
+    headers_write_ours(r, false, false, head);
+    http1_write_end(head);
+    send_whole(r, buf_view(head), buf_view(body));
 }
 
 void reply_local(struct request *r)

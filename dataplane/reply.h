@@ -18,6 +18,8 @@ void reply_error(struct request *r);
 /* "weir: the text of the table: why" in the arena. */
 struct str reply_error_message(struct request *r);
 
+/* A count of tokens that no provider made, marked as an estimate. */
+void reply_estimate(struct request *r);
 /* GET /v1/models, hello, a browser's preflight. */
 void reply_local(struct request *r);
 

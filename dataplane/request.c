@@ -11,6 +11,8 @@
 #include "dataplane/retry.h"
 #include "dataplane/secret.h"
 #include "proto/base/clock.h"
+#include "proto/dialect/counting.h"
+#include "proto/dialect/passed.h"
 #include "proto/dialect/provider_type.h"
 #include "shm/live.h"
 
@@ -62,7 +64,7 @@ static const struct step *step_identify(struct request *r)
     }
     if (r->facts & FACT_NO_ROOM) return request_fail(r, WEIR_BUFFERS_FULL, STR_NULL);
     if (!request_is_whole(r)) return r->facts & FACT_SLOW ? request_fail(r, WEIR_SLOW_CLIENT, STR_NULL) : &STEP_wait;
-    if (r->endpoint == NULL || r->endpoint->kind != ENDPOINT_CHAT) {
+    if (r->endpoint == NULL || (r->endpoint->kind != ENDPOINT_CHAT && !request_is_passed(r))) {
         reply_local(r);
         return &STEP_settle;
     }
@@ -70,8 +72,12 @@ static const struct step *step_identify(struct request *r)
     struct endpoint_place place;
     if (!endpoint_read_place(r->endpoint, h->path, h->query, &r->keep.arena, &place))
         return request_fail(r, WEIR_BAD_REQUEST, STR("the model's name in the path cannot be read"));
+    struct str body = buf_view(&r->keep.body);
+    r->raw_provider = place.provider;
     enum weir_err e =
-        call_read_at(r->endpoint->dialect, &place, buf_view(&r->keep.body), &r->keep.arena, &r->call, &why);
+        request_is_passed(r)
+            ? passed_read_call(r->endpoint, &place, http1_get(h, "content-type"), body, &r->keep.arena, &r->call, &why)
+            : call_read_at(r->endpoint->dialect, &place, body, &r->keep.arena, &r->call, &why);
     return e == WEIR_OK ? &STEP_admit : request_fail(r, e, why);
 }
 
@@ -114,7 +120,7 @@ static void begin_attempt(struct request *r)
     memset(&r->x, 0, sizeof r->x);
     memset(&r->said, 0, sizeof r->said);
     r->said.retry_after_ms = -1;
-    r->has_exchange = r->sent = r->opaque = r->collecting = r->fresh_only = false;
+    r->has_exchange = r->sent = r->opaque = r->collecting = r->fresh_only = r->events = false;
     r->collected_all = true;
     r->relayed.status = r->status = 0;
     r->unary_seen = 0;
@@ -136,26 +142,61 @@ static void give_form_of_host(struct request *r)
     *hosted = plain;
 }
 
+/* A call that is no chat goes to providers that have its endpoint, in one form only. */
+static enum weir_err encode_passed(struct request *r, struct buf *body, struct str *ret_why)
+{
+    bool raw = r->endpoint->kind == ENDPOINT_RAW;
+    const struct target_hints hints = {.now_s = r->started_wall_ns / 1000000000};
+    if (!raw && !route_has_endpoint(r->provider, r->endpoint)) {
+        *ret_why = arena_printf(&r->keep.arena, "the provider \"%.*s\" has no %s",
+                                STR_FMT(snap_text(r->gen->sn, r->provider->name)), r->endpoint->name);
+        return WEIR_NOT_IMPLEMENTED;
+    }
+    return exchange_request_passed(&r->x, r->endpoint,
+                                   raw ? (enum dialect_id)r->provider->dialect : r->endpoint->dialect, &hints, &r->call,
+                                   buf_view(&r->keep.body), r->model, &r->keep.arena, body, ret_why);
+}
+
+static enum weir_err encode_chat(struct request *r, struct buf *body, struct str *ret_why)
+{
+    enum dialect_id asked = provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model);
+    const struct provider_type *type = provider_type_of(r->provider->type);
+    const struct target_hints hints = {.max_output = r->target->max_output,
+                                       .max_completion_tokens = type->newer_max_tokens,
+                                       .invoke = asked == DIALECT_ANTHROPIC && type->claude_invoked,
+                                       .bare_count = type->path != NULL,
+                                       .id = str_of(r->id),
+                                       .now_s = r->started_wall_ns / 1000000000};
+    return exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body), r->model,
+                               &r->keep.arena, body, ret_why);
+}
+
+/* Nobody who could is asked. */
+static const struct step *answer_estimate(struct request *r)
+{
+    if (r->probing) live_target_probe_left(core_target(r->w, r->target->id));
+    r->probing = false;
+    meter_commit(r, false);
+    reply_estimate(r);
+    return &STEP_settle;
+}
+
 static const struct step *step_encode(struct request *r)
 {
     struct buf *body = &r->keep.target, *head = &r->keep.ask;
     struct str why = STR_NULL;
     enum weir_err before = r->attempt_err;
     begin_attempt(r);
+    if (r->call.counts &&
+        !counting_is_served(r->provider->type,
+                            provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model)))
+        return answer_estimate(r);
     buf_clear(body);
     buf_clear(head);
     secret_pick(r);
-    enum dialect_id asked = provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model);
-    const struct provider_type *type = provider_type_of(r->provider->type);
-    const struct target_hints hints = {.max_output = r->target->max_output,
-                                       .max_completion_tokens = type->newer_max_tokens,
-                                       .invoke = asked == DIALECT_ANTHROPIC && type->claude_invoked,
-                                       .id = str_of(r->id),
-                                       .now_s = r->started_wall_ns / 1000000000};
-    enum weir_err e = exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body),
-                                          r->model, &r->keep.arena, body, &why);
-    r->has_exchange = true;
-    if (e == WEIR_OK) give_form_of_host(r);
+    enum weir_err e = request_is_passed(r) ? encode_passed(r, body, &why) : encode_chat(r, body, &why);
+    r->has_exchange = r->x.target != NULL;
+    if (e == WEIR_OK && !request_is_passed(r)) give_form_of_host(r);
     if (e == WEIR_OK) e = headers_write_request(r, buf_view(body), head);
     if (e == WEIR_UP_AUTH) why = STR("there is no credential for it at present");
     if (e != WEIR_OK) { /* this target cannot take the call; another may */

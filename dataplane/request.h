@@ -85,8 +85,9 @@ struct request {
     const struct dialect *dialect; /* of the client; guessed where the endpoint is unknown */
     const struct snap_key *key;
     struct call call;
-    struct str client_name; /* product and version of the User-Agent */
-    struct str origin;      /* an allowed Origin: echoed for the browser */
+    struct str raw_provider; /* /p/NAME */
+    struct str client_name;  /* product and version of the User-Agent */
+    struct str origin;       /* an allowed Origin: echoed for the browser */
     bool identified;
     char id[32];
 
@@ -126,6 +127,7 @@ struct request {
     bool fresh_only;    /* a pooled connection was dead: dial */
     bool in_attempt;    /* begun and not yet ended */
     bool record_waits;  /* rec is complete but not committed */
+    bool events;        /* a passed answer that comes in events */
     bool opaque;        /* the answer's bytes cannot be read here (compressed): passed on as they are */
     bool collecting;    /* the answer is an error's body */
     bool collected_all; /* unary: all that came is in held */
@@ -173,6 +175,12 @@ extern const struct step *const STEP_WAIT, *const STEP_STREAM, *const STEP_SETTL
 void attempt_over(struct request *r, enum record_outcome outcome, enum weir_err err, struct str why);
 /* Deadlines and pings, when a step is about to wait: another step when one has passed, else STEP_WAIT with the timer set. */
 const struct step *request_wait(struct request *r);
+
+/* No chat: its bytes pass through (endpoints.tbl.h, /p/). */
+static inline bool request_is_passed(const struct request *r)
+{
+    return r->endpoint != NULL && (r->endpoint->kind == ENDPOINT_PASSED || r->endpoint->kind == ENDPOINT_RAW);
+}
 
 static inline bool request_is_whole(const struct request *r)
 {

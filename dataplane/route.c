@@ -3,6 +3,7 @@
 #include "dataplane/core.h"
 #include "dataplane/generation.h"
 #include "dataplane/request.h"
+#include "proto/dialect/provider_type.h"
 #include "shm/live.h"
 #include "shm/tick.h"
 
@@ -110,9 +111,23 @@ void route_plan(struct request *r)
     route_order(r->plan.c, r->plan.n, route->strategy == SNAP_WEIGHTED, next_random, r->w);
 }
 
+void route_pin(struct request *r, uint32_t leg)
+{
+    r->plan.n = r->plan.next = 0;
+    add(r, leg, r->gen->sn->legs[leg].target, false);
+}
+
+bool route_has_endpoint(const struct snap_provider *p, const struct endpoint *e)
+{
+    bool own_paths = provider_type_of(p->type)->path != NULL; /* Vertex: its embeddings have a form of their own */
+    uint32_t spoken = p->dialects | UINT32_C(1) << p->dialect;
+    return (spoken >> e->dialect & 1) != 0 && !(own_paths && e->dialect != DIALECT_OPENAI_CHAT);
+}
+
 struct str route_model(const struct request *r, const struct snap_target *t)
 {
     const struct snap *sn = r->gen->sn;
+    if (request_is_passed(r) && (r->call.model.n == 0 || r->endpoint->kind == ENDPOINT_RAW)) return r->call.model;
     if (t->model.n > 0) return snap_text(sn, t->model);
     struct str rest = r->call.model, provider = str_split(&rest, '/');
     return rest.n > 0 && str_eq(provider, snap_text(sn, sn->providers[t->provider].name)) ? rest : r->call.model;

@@ -415,6 +415,7 @@ enum weir_err call_read_at(enum dialect_id client, const struct endpoint_place *
     }
     struct reading r = {.arena = a, .gemini = client == DIALECT_GEMINI};
     enum weir_err e = read_members(client, &r, body, &call);
+    if (place->counts) call.stream = false;
     buf_fini(&r.scratch);
     if (e != WEIR_OK)
         *ret_why = r.why;

@@ -49,8 +49,9 @@ struct target_hints {
     int64_t max_output;         /* tokens the model can give at most; 0 unknown */
     bool max_completion_tokens; /* OpenAI: a host (Azure) whose model names tell nothing takes the newer field */
     bool invoke;                /* Anthropic: behind Bedrock's InvokeModel, which wraps the events of a stream */
-    struct str id;              /* of this call: names an answer whose provider gives it none */
-    uint64_t now_s;             /* seconds since 1970, for `created`; 0 unknown */
+    bool bare_count; /* Gemini: countTokens takes the request as it is (Vertex), not in a member of its own */
+    struct str id;   /* of this call: names an answer whose provider gives it none */
+    uint64_t now_s;  /* seconds since 1970, for `created`; 0 unknown */
 };
 
 /* What a path is made of where the model stands in it. */

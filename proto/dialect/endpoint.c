@@ -2,28 +2,64 @@
 
 #include "proto/wire/url.h"
 
-static const struct endpoint CHAT = {
-    "chat.completions", "POST", "/v1/chat/completions", DIALECT_OPENAI_CHAT, ENDPOINT_CHAT,
+#include <string.h>
+
+#define ROW(id, n, m, p, d, k) \
+    static const struct endpoint id = {.name = n, .method = m, .path = p, .dialect = d, .kind = k};
+ROW(CHAT, "chat.completions", "POST", "/v1/chat/completions", DIALECT_OPENAI_CHAT, ENDPOINT_CHAT)
+ROW(MESSAGES, "messages", "POST", "/v1/messages", DIALECT_ANTHROPIC, ENDPOINT_CHAT)
+ROW(MESSAGES_COUNT, "messages.count_tokens", "POST", "/v1/messages/count_tokens", DIALECT_ANTHROPIC, ENDPOINT_CHAT)
+ROW(RESPONSES, "responses", "POST", "/v1/responses", DIALECT_RESPONSES, ENDPOINT_CHAT)
+ROW(MODELS, "models", "GET", "/v1/models", DIALECT_OPENAI_CHAT, ENDPOINT_MODELS)
+ROW(GENERATE, "gemini.generate", "POST", "/v1beta/models/{model}:generateContent", DIALECT_GEMINI, ENDPOINT_CHAT)
+ROW(STREAM_GENERATE, "gemini.stream", "POST", "/v1beta/models/{model}:streamGenerateContent", DIALECT_GEMINI,
+    ENDPOINT_CHAT)
+ROW(COUNT_TOKENS, "gemini.count_tokens", "POST", "/v1beta/models/{model}:countTokens", DIALECT_GEMINI, ENDPOINT_CHAT)
+ROW(CONVERSE, "bedrock.converse", "POST", "/model/{model}/converse", DIALECT_CONVERSE, ENDPOINT_CHAT)
+ROW(CONVERSE_STREAM, "bedrock.converse_stream", "POST", "/model/{model}/converse-stream", DIALECT_CONVERSE,
+    ENDPOINT_CHAT)
+ROW(HELLO, "hello", NULL, "/", DIALECT_OPENAI_CHAT, ENDPOINT_HELLO)
+#undef ROW
+
+#define EMBED_ROW(id, n, verb)                                                 \
+    static const struct endpoint id = {.name = n,                              \
+                                       .method = "POST",                       \
+                                       .path = "/v1beta/models/{model}:" verb, \
+                                       .dialect = DIALECT_GEMINI,              \
+                                       .kind = ENDPOINT_PASSED,                \
+                                       .body = ENDPOINT_BODY_JSON,             \
+                                       .model = ENDPOINT_MODEL_PATH,           \
+                                       .meter = ENDPOINT_TOKENS};
+EMBED_ROW(EMBED, "gemini.embed", "embedContent")
+EMBED_ROW(BATCH_EMBED, "gemini.batch_embed", "batchEmbedContents")
+#undef EMBED_ROW
+
+static const struct endpoint PASSED_ROWS[] = {
+#define PASSED(n, m, p, d, b, mo, me) \
+    {.name = n,                       \
+     .method = m,                     \
+     .path = p,                       \
+     .dialect = DIALECT_##d,          \
+     .kind = ENDPOINT_PASSED,         \
+     .body = ENDPOINT_BODY_##b,       \
+     .model = ENDPOINT_MODEL_##mo,    \
+     .meter = ENDPOINT_##me},
+#include "proto/dialect/endpoints.tbl.h"
+#undef PASSED
 };
-static const struct endpoint MESSAGES = {"messages", "POST", "/v1/messages", DIALECT_ANTHROPIC, ENDPOINT_CHAT};
-static const struct endpoint RESPONSES = {"responses", "POST", "/v1/responses", DIALECT_RESPONSES, ENDPOINT_CHAT};
-static const struct endpoint MODELS = {"models", "GET", "/v1/models", DIALECT_OPENAI_CHAT, ENDPOINT_MODELS};
-static const struct endpoint GENERATE = {
-    "gemini.generate", "POST", "/v1beta/models/{model}:generateContent", DIALECT_GEMINI, ENDPOINT_CHAT,
+static const struct endpoint RAW = {
+    .name = "raw",
+    .method = "*",
+    .path = "/p/{provider}/{path}",
+    .dialect = DIALECT_OPENAI_CHAT,
+    .kind = ENDPOINT_RAW,
+    .body = ENDPOINT_BODY_ANY,
+    .model = ENDPOINT_MODEL_NONE,
+    .meter = ENDPOINT_TOKENS,
 };
-static const struct endpoint STREAM_GENERATE = {
-    "gemini.stream", "POST", "/v1beta/models/{model}:streamGenerateContent", DIALECT_GEMINI, ENDPOINT_CHAT,
-};
-static const struct endpoint COUNT_TOKENS = {
-    "gemini.count_tokens", "POST", "/v1beta/models/{model}:countTokens", DIALECT_GEMINI, ENDPOINT_CHAT,
-};
-static const struct endpoint CONVERSE = {
-    "bedrock.converse", "POST", "/model/{model}/converse", DIALECT_CONVERSE, ENDPOINT_CHAT,
-};
-static const struct endpoint CONVERSE_STREAM = {
-    "bedrock.converse_stream", "POST", "/model/{model}/converse-stream", DIALECT_CONVERSE, ENDPOINT_CHAT,
-};
-static const struct endpoint HELLO = {"hello", NULL, "/", DIALECT_OPENAI_CHAT, ENDPOINT_HELLO};
+/* What may stand before the path of a passed endpoint. */
+static const char *const VERSIONS[] = {"/v1", "/openai/v1", "/anthropic/v1", "/v2", ""};
+enum { PASSED_COUNT = sizeof PASSED_ROWS / sizeof *PASSED_ROWS, VERSION_COUNT = sizeof VERSIONS / sizeof *VERSIONS };
 
 /* Every spelling that clients were seen to use: base URLs are typed with and without /v1, and with a provider's prefix. */
 static const struct spelling {
@@ -37,6 +73,9 @@ static const struct spelling {
     {"/v1/messages", &MESSAGES, false},
     {"/messages", &MESSAGES, false},
     {"/anthropic/v1/messages", &MESSAGES, false},
+    {"/v1/messages/count_tokens", &MESSAGES_COUNT, false},
+    {"/messages/count_tokens", &MESSAGES_COUNT, false},
+    {"/anthropic/v1/messages/count_tokens", &MESSAGES_COUNT, false},
     {"/v1/responses", &RESPONSES, false},
     {"/responses", &RESPONSES, false},
     {"/openai/v1/responses", &RESPONSES, false},
@@ -65,7 +104,8 @@ static const struct verb {
 } VERBS[] = {
     {"generateContent", &GENERATE, ':'},        {"streamGenerateContent", &STREAM_GENERATE, ':'},
     {"countTokens", &COUNT_TOKENS, ':'},        {"converse", &CONVERSE, '/'},
-    {"converse-stream", &CONVERSE_STREAM, '/'},
+    {"converse-stream", &CONVERSE_STREAM, '/'}, {"embedContent", &EMBED, ':'},
+    {"batchEmbedContents", &BATCH_EMBED, ':'},
 };
 
 enum { SPELLING_COUNT = sizeof SPELLINGS / sizeof *SPELLINGS };
@@ -98,6 +138,75 @@ static const struct endpoint *find_verb(struct str path, struct str *ret_model)
     return NULL;
 }
 
+/* ---- paths that are passed on ---- */
+
+/* {id} in the pattern stands for one segment that is not empty. */
+static bool matches(struct str path, struct str pattern)
+{
+    while (pattern.n > 0 && path.n > 0) {
+        struct str want, have;
+        if (path.p[0] != '/' || pattern.p[0] != '/') return false;
+        path = str_slice(path, 1, path.n);
+        pattern = str_slice(pattern, 1, pattern.n);
+        ptrdiff_t a = str_chr(path, '/'), b = str_chr(pattern, '/');
+        have = str_slice(path, 0, a < 0 ? path.n : (size_t)a);
+        want = str_slice(pattern, 0, b < 0 ? pattern.n : (size_t)b);
+        bool dots = str_is(have, ".") || str_is(have, "..");
+        if (str_is(want, "{id}") ? have.n == 0 || dots : !str_eq(have, want)) return false;
+        path = str_slice(path, have.n, path.n);
+        pattern = str_slice(pattern, want.n, pattern.n);
+    }
+    return pattern.n == 0 && path.n == 0;
+}
+
+/* The path behind its version, or empty where it is another endpoint's. path: normal_path() of it. */
+static struct str match_passed(const struct endpoint *e, struct str path)
+{
+    for (unsigned i = 0; i < VERSION_COUNT; i++) {
+        struct str version = str_of(VERSIONS[i]);
+        struct str tail = str_slice(path, version.n, path.n);
+        if (str_starts(path, version) && matches(tail, str_of(e->path))) return tail;
+    }
+    return STR_NULL;
+}
+
+static const struct endpoint *find_passed(struct str method, struct str path, bool *ret_known_path)
+{
+    *ret_known_path = false;
+    path = normal_path(path);
+    for (unsigned i = 0; i < PASSED_COUNT; i++) {
+        if (match_passed(&PASSED_ROWS[i], path).n == 0) continue;
+        *ret_known_path = true;
+        if (str_is(method, PASSED_ROWS[i].method)) return &PASSED_ROWS[i];
+    }
+    return NULL;
+}
+
+/* "/p/NAME/any/path": the tail begins with its slash. Not normalised: it is the provider's own. */
+static bool find_raw(struct str path, struct str *ret_provider, struct str *ret_tail)
+{
+    const struct str prefix = STR("/p/");
+    ptrdiff_t query = str_chr(path, '?');
+    if (query >= 0) path.n = (size_t)query;
+    if (!str_starts(path, prefix)) return false;
+    struct str rest = str_slice(path, prefix.n, path.n);
+    ptrdiff_t slash = str_chr(rest, '/');
+    if (slash <= 0) return false;
+    *ret_provider = str_slice(rest, 0, (size_t)slash);
+    *ret_tail = str_slice(rest, (size_t)slash, rest.n);
+    return true;
+}
+
+static bool fits_method(const struct endpoint *e, struct str method)
+{
+    static const char *const any[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+    if (e->method == NULL) return str_is(method, "GET") || str_is(method, "HEAD");
+    if (strcmp(e->method, "*") != 0) return str_is(method, e->method);
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++)
+        if (str_is(method, any[i])) return true;
+    return false;
+}
+
 static bool decode_model(struct str text, struct arena *a, struct str *ret_model)
 {
     struct buf b = {0};
@@ -123,6 +232,12 @@ bool endpoint_read_place(const struct endpoint *e, struct str path, struct str q
 {
     struct str model = STR_NULL;
     *ret_place = (struct endpoint_place){0};
+    if (e->kind == ENDPOINT_RAW) return find_raw(path, &ret_place->provider, &ret_place->tail);
+    if (e->kind == ENDPOINT_PASSED && e->model != ENDPOINT_MODEL_PATH) {
+        ret_place->tail = match_passed(e, normal_path(path));
+        return true;
+    }
+    ret_place->counts = e == &MESSAGES_COUNT;
     if (!dialect_of(e->dialect)->model_in_path) return true;
     if (find_verb(path, &model) == NULL || !decode_model(model, a, &model)) return false;
     while (e->dialect == DIALECT_GEMINI && str_starts(model, STR("models/")))
@@ -131,6 +246,7 @@ bool endpoint_read_place(const struct endpoint *e, struct str path, struct str q
     ret_place->stream = e == &STREAM_GENERATE || e == &CONVERSE_STREAM;
     ret_place->json_array = e == &STREAM_GENERATE && !asks_for_sse(query);
     ret_place->counts = e == &COUNT_TOKENS;
+    ret_place->tail = e->kind == ENDPOINT_PASSED ? str_of(strrchr(e->path, ':')) : STR_NULL; /* ":embedContent" */
     return model.n > 0;
 }
 
@@ -160,13 +276,23 @@ const struct endpoint *endpoint_find(struct str method, struct str path, bool *r
         *ret_known_path = true;
         return str_is(method, verb->method) ? verb : NULL;
     }
+    struct str tail;
+    if (find_raw(path, &id, &tail)) {
+        *ret_known_path = true;
+        return fits_method(&RAW, method) ? &RAW : NULL;
+    }
     const struct spelling *s = find(path, &id);
-    *ret_known_path = s != NULL;
-    if (s == NULL) return NULL;
-    const struct endpoint *e = s->endpoint;
-    bool fits = e->method == NULL ? str_is(method, "GET") || str_is(method, "HEAD") : str_is(method, e->method);
-    return fits ? e : NULL;
+    if (s == NULL) return find_passed(method, path, ret_known_path);
+    *ret_known_path = true;
+    return fits_method(s->endpoint, method) ? s->endpoint : NULL;
 }
+
+/* How the canonical spellings of passed endpoints read: "/v1" and the row's path. */
+#define PASSED(n, m, p, ...) "/v1" p,
+static const char *const PASSED_SPELLINGS[] = {
+#include "proto/dialect/endpoints.tbl.h"
+};
+#undef PASSED
 
 const char *endpoint_suggest(struct str path)
 {
@@ -180,6 +306,13 @@ const char *endpoint_suggest(struct str path)
         if (d < best) {
             best = d;
             nearest = SPELLINGS[i].path;
+        }
+    }
+    for (unsigned i = 0; i < PASSED_COUNT; i++) {
+        unsigned d = str_distance(path, str_of(PASSED_SPELLINGS[i]), NEAR);
+        if (d < best) {
+            best = d;
+            nearest = PASSED_SPELLINGS[i];
         }
     }
     return nearest;

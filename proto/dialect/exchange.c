@@ -1,6 +1,8 @@
 #include "proto/dialect/exchange.h"
 
 #include "proto/dialect/chat.h"
+#include "proto/dialect/counting.h"
+#include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
 #include "proto/dialect/upstream_error.h"
 
@@ -14,10 +16,6 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
                                        struct str *ret_why)
 {
     struct loss loss = {.n = 0};
-    if (x->call->counts) {
-        *ret_why = STR("countTokens is only for models whose provider speaks gemini");
-        return WEIR_NOT_IMPLEMENTED;
-    }
     enum weir_err e = x->client->read_request(body, x->arena, &x->chat, ret_why);
     if (e == WEIR_OK) x->chat->stream = x->stream; /* where it stands in the path, the reader cannot know */
     if (e == WEIR_OK) e = x->target->write_request(x->chat, model, &x->hints, out, &loss, x->arena, ret_why);
@@ -47,6 +45,7 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
     bool wrapped = hints->invoke && target == DIALECT_ANTHROPIC;
     frames_init(&x->frames, wrapped ? FRAMING_CHUNKS : x->target->framing, EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
+    if (call->counts) return counting_request(x, body, out, ret_why);
     if (x->same) return passthrough_request(client, call, body, model, a, out, &x->loss, ret_why);
     return translate_request(x, body, model, out, ret_why);
 }
@@ -59,8 +58,31 @@ enum weir_err exchange_request(struct exchange *x, enum dialect_id client, enum 
     return exchange_request_to(x, client, target, &nothing, call, body, model, a, out, ret_why);
 }
 
+enum weir_err exchange_request_passed(struct exchange *x, const struct endpoint *e, enum dialect_id target,
+                                      const struct target_hints *hints, const struct call *call, struct str body,
+                                      struct str model, struct arena *a, struct buf *out, struct str *ret_why)
+{
+    *x = (struct exchange){
+        .client = dialect_of(e->dialect),
+        .target = dialect_of(target),
+        .passed = e,
+        .call = call,
+        .arena = a,
+        .same = true,
+        .hints = *hints,
+        .model = arena_copy(a, model),
+        .max_output = call->max_output,
+    };
+    x->error.retry_after_ms = -1;
+    frames_init(&x->frames, FRAMING_SSE, EVENT_MOST_BYTES);
+    arena_init(&x->events, EVENT_ARENA_BYTES);
+    return passed_write_request(e, call, body, model, a, out, ret_why);
+}
+
 struct str exchange_path(const struct exchange *x)
 {
+    if (x->passed != NULL) return x->call->tail;
+    if (x->call->counts && x->target->id == DIALECT_ANTHROPIC) return STR("/messages/count_tokens");
     return str_of(x->target->path);
 }
 
@@ -68,7 +90,13 @@ static struct str path_with_model(const struct exchange *x, struct str base_path
 {
     const struct target_path t = {base_path, x->model, x->stream, x->call->counts};
     struct buf b = {0};
-    x->target->write_path(&t, &b);
+    if (x->passed != NULL) { /* ":embedContent" behind the path of a chat without its verb */
+        x->target->write_path(&t, &b);
+        buf_truncate(&b, (size_t)str_rchr(buf_view(&b), ':'));
+        buf_add(&b, x->call->tail);
+    } else {
+        x->target->write_path(&t, &b);
+    }
     struct str path = arena_copy(a, buf_view(&b));
     buf_fini(&b);
     return path;
@@ -76,11 +104,12 @@ static struct str path_with_model(const struct exchange *x, struct str base_path
 
 struct str exchange_target_path(const struct exchange *x, struct str base_path, struct arena *a)
 {
+    if (x->passed != NULL && x->passed->kind == ENDPOINT_RAW) return x->call->tail;
     if (x->target->model_in_path) return path_with_model(x, base_path, a);
     bool versioned = str_ends(base_path, STR("/v1"));
     /* "/v1beta/openai", "/api/paas/v4": an OpenAI look-alike's base path is whole, whatever its end */
     bool whole = versioned || (x->target->base_is_whole && base_path.n > 0);
-    struct str piece[] = {base_path, whole ? STR_NULL : STR("/v1"), str_of(x->target->path)}, path = {NULL, 0};
+    struct str piece[] = {base_path, whole ? STR_NULL : STR("/v1"), exchange_path(x)}, path = {NULL, 0};
     char *to = arena_alloc(a, piece[0].n + piece[1].n + piece[2].n + 1);
     path.p = to;
     for (unsigned i = 0; i < 3; i++) {
@@ -358,8 +387,54 @@ static void frames_broken(struct exchange *x)
     fail(x, EXCHANGE_BROKEN, WEIR_UP_PROTOCOL, str_of(frames_error(&x->frames)));
 }
 
+/* ---- Events of an endpoint that is no chat ---- */
+
+/* What may be the last event waits for the next one or for the end, so that what is billed is noted before the last bytes go out. */
+static void pass_event(struct exchange *x, const struct frame *f)
+{
+    struct usage before = x->usage;
+    arena_reset(&x->events);
+    bool is_done = str_is(f->data, "[DONE]");
+    bool usage = !is_done && str_contains(f->data, STR("sage")) && passed_read_usage(f->data, &x->events, &x->usage);
+    bool ours =
+        usage && x->call->passed_stream && !x->call->include_usage && str_contains(f->data, STR("\"choices\":[]"));
+    buf_add(x->out, buf_view(&x->last));
+    buf_clear(&x->last);
+    if (f->data.n > 0) x->facts |= EXCHANGE_CONTENT;
+    if (usage) x->facts |= EXCHANGE_USAGE;
+    if (!usage) x->usage = before;
+    x->content_bytes += (int64_t)f->data.n;
+    if (ours) return; /* asked for by us */
+    buf_add(usage || is_done ? &x->last : x->out, f->raw);
+}
+
+static void pass_events(struct exchange *x, struct str bytes, struct buf *out)
+{
+    struct frame f;
+    x->out = out;
+    frames_feed(&x->frames, bytes);
+    while (frames_next(&x->frames, &f) == FRAME_MESSAGE) pass_event(x, &f);
+    x->out = NULL;
+}
+
+static void pass_end(struct exchange *x, struct buf *out)
+{
+    struct frame f;
+    x->out = out;
+    if (frames_finish(&x->frames, &f) == FRAME_MESSAGE) pass_event(x, &f);
+    x->end_at = buf_len(out);
+    buf_add(out, buf_view(&x->last));
+    buf_clear(&x->last);
+    x->out = NULL;
+    x->facts |= EXCHANGE_END | EXCHANGE_FINISHED;
+}
+
 void exchange_feed(struct exchange *x, struct str bytes, struct buf *out)
 {
+    if (x->passed != NULL) {
+        pass_events(x, bytes, out);
+        return;
+    }
     struct frame f;
     enum frame_result result = FRAME_MORE;
     if (is_over(x)) return;
@@ -399,6 +474,10 @@ static void end_at_finish(struct exchange *x)
 
 void exchange_finish(struct exchange *x, struct buf *out)
 {
+    if (x->passed != NULL) {
+        pass_end(x, out);
+        return;
+    }
     struct frame f;
     if (is_over(x)) return;
     open_stream(x);
@@ -504,6 +583,17 @@ enum weir_err exchange_answer(struct exchange *x, struct str body, struct buf *o
 {
     struct answer *answer = NULL;
     struct str why = STR_NULL;
+    if (x->passed != NULL) {
+        x->facts |= EXCHANGE_END | EXCHANGE_CONTENT | EXCHANGE_FINISHED;
+        if (passed_settle(x->passed, x->call, body, x->arena, &x->usage)) x->facts |= EXCHANGE_USAGE;
+        buf_add(out, body);
+        return WEIR_OK;
+    }
+    if (x->call->counts) {
+        enum weir_err counted = counting_answer(x, body, out);
+        if (counted != WEIR_OK) fail(x, EXCHANGE_BROKEN, counted, STR("the answer has no count of tokens"));
+        return counted;
+    }
     enum weir_err e = x->target->read_answer(body, x->arena, &answer, &why);
     if (e == WEIR_OK && answer->has_error) {
         x->target->read_error(200, NULL, body, x->arena, &x->error);

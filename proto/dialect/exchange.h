@@ -18,10 +18,13 @@ struct call {
     bool needs_tools, needs_images, needs_json_schema; /* seen at the top level or by a bounded search */
     int64_t max_output;                                /* tokens asked for at most; -1: not said */
     int64_t choices;                                   /* n; 1 unless said */
-    int64_t input_bound; /* tokens this body can be at most: its text bytes, images by a bound of their own */
-    bool json_array;     /* the stream is framed as one JSON array (Gemini without alt=sse) */
-    bool counts;         /* only tokens are counted (Gemini's countTokens): nothing is used */
-    struct str session;  /* metadata.user_id, prompt_cache_key, user: whichever the dialect has; empty */
+    int64_t input_bound;           /* tokens this body can be at most: its text bytes, images by a bound of their own */
+    bool json_array;               /* the stream is framed as one JSON array (Gemini without alt=sse) */
+    bool counts;                   /* only tokens are counted (Gemini's countTokens): nothing is used */
+    bool passed_stream;            /* a passed endpoint's answer comes in events; `stream` is for chats */
+    int64_t units;                 /* of a passed endpoint: pictures or characters asked for */
+    struct str tail, content_type; /* of a passed endpoint: struct endpoint_place's; the body's, as the client said */
+    struct str session;            /* metadata.user_id, prompt_cache_key, user: whichever the dialect has; empty */
 };
 enum weir_err call_read(enum dialect_id client, struct str body, struct arena *a, struct call *ret_call,
                         struct str *ret_why);
@@ -53,6 +56,8 @@ struct exchange {
     struct str answer_id;
     int64_t max_output; /* tokens the provider was asked for at most; -1: none said */
     struct str loss;    /* value of x-weir-loss, set by exchange_request(); empty: nothing was lost */
+    const struct endpoint
+        *passed; /* no chat: the bytes pass through, `client` and `target` are whose errors are written */
     size_t
         end_at; /* with EXCHANGE_END: offset in out, at the call that set it, where the terminal event's bytes begin */
     int64_t content_bytes; /* of text, reasoning and arguments seen: what an estimate of output is made from */
@@ -83,6 +88,11 @@ enum weir_err exchange_request(struct exchange *x, enum dialect_id client, enum 
 enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, enum dialect_id target,
                                   const struct target_hints *hints, const struct call *call, struct str body,
                                   struct str model, struct arena *a, struct buf *out, struct str *ret_why);
+
+/* A call that is no chat. `out` gets the body; exchange_answer() and exchange_feed() then pass all bytes and read the usage. */
+enum weir_err exchange_request_passed(struct exchange *x, const struct endpoint *e, enum dialect_id target,
+                                      const struct target_hints *hints, const struct call *call, struct str body,
+                                      struct str model, struct arena *a, struct buf *out, struct str *ret_why);
 
 /* The path and query to ask, behind base_path ("/chat/completions"). */
 struct str exchange_path(const struct exchange *x);

@@ -67,6 +67,12 @@ static bool is_priced_otherwise(const struct price_row *row)
            (row->per_second_picousd > 0 || row->per_unit_picousd > 0 || row->per_request_picousd > 0);
 }
 
+bool price_is_by_tokens(const struct price_row *row)
+{
+    return row->known && !row->free && has_rates(&row->base) && row->per_second_picousd <= 0 &&
+           row->per_unit_picousd <= 0;
+}
+
 static bool has_tier_above(const struct price_row *row, int64_t in_total)
 {
     return row->tier_above_tokens > 0 && in_total > row->tier_above_tokens && has_rates(&row->tier);

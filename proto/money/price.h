@@ -57,6 +57,9 @@ bool price_cost(const struct price_row *row, const struct usage *u, int64_t *ret
  * one request, the dearest service tier. Web searches are not in it. false: unknown price, or one that tokens do not bound. */
 bool price_upper_bound(const struct price_row *row, int64_t input_tokens, int64_t output_tokens, int64_t *ret_nanousd);
 
+/* Nothing but tokens (or requests) is priced. */
+bool price_is_by_tokens(const struct price_row *row);
+
 /* "2.50" USD per million tokens -> pico-dollars per token. Up to 6 decimals, 0 to 1,000,000; false otherwise. */
 bool price_parse_per_million(const char *text, int64_t *ret_picousd);
 

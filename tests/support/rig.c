@@ -98,10 +98,10 @@ static char *file_text(const char *path)
     return p;
 }
 
-/* provider NAME openai|anthropic HOST PORT plain|tls BASE_PATH SECRET [CA_FILE] */
+/* provider NAME openai|anthropic|gemini HOST PORT plain|tls BASE_PATH SECRET [CA_FILE] */
 static void do_provider(char **w)
 {
-    bool anthropic = strcmp(w[2], "anthropic") == 0;
+    bool anthropic = strcmp(w[2], "anthropic") == 0, gemini = strcmp(w[2], "gemini") == 0;
     char authority[300];
     struct secret_row s = {.origin_port = (uint16_t)atoi(w[4]), .origin_tls = strcmp(w[5], "tls") == 0};
     snprintf(s.origin_host, sizeof s.origin_host, "%s", w[3]);
@@ -114,10 +114,16 @@ static void do_provider(char **w)
         .id = rig.providers,
         .port = s.origin_port,
         .tls = s.origin_tls,
-        .type = anthropic ? PROVIDER_ANTHROPIC : PROVIDER_OPENAI,
-        .dialect = anthropic ? SNAP_ANTHROPIC : SNAP_OPENAI_CHAT,
+        .type = anthropic ? PROVIDER_ANTHROPIC
+                : gemini  ? PROVIDER_GEMINI
+                          : PROVIDER_OPENAI,
+        .dialect = anthropic ? SNAP_ANTHROPIC
+                   : gemini  ? SNAP_GEMINI
+                             : SNAP_OPENAI_CHAT,
         .allow_private = 1,
-        .auth = anthropic ? SIGNER_X_API_KEY : SIGNER_BEARER,
+        .auth = anthropic ? SIGNER_X_API_KEY
+                : gemini  ? SIGNER_X_GOOG_API_KEY
+                          : SIGNER_BEARER,
         .secrets = 1,
         .secret = snap_add_secret(rig.b, &s, str_of(w[7])),
     };

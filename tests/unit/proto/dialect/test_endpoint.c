@@ -35,6 +35,28 @@ static void spellings(void **state)
         {"GET", "/v1beta/models", "models"},
         {"GET", "/api/v1/models/", "models"},
         {"GET", "/v1/models/claude-x", "models"},
+        {"POST", "/v1/messages/count_tokens", "messages.count_tokens"},
+        {"POST", "/anthropic/v1/messages/count_tokens?beta=true", "messages.count_tokens"},
+        {"POST", "/v1/embeddings", "embeddings"},
+        {"POST", "/embeddings/", "embeddings"},
+        {"POST", "/openai/v1/images/edits", "images.edits"},
+        {"POST", "/v2/rerank", "rerank"},
+        {"GET", "/v1/files", "files.list"},
+        {"POST", "/v1/files", "files.create"},
+        {"DELETE", "/v1/files/file-1", "files.delete"},
+        {"GET", "/files/file-1/content?x=1", "files.content"},
+        {"PUT", "/v1/files", "405"},
+        {"GET", "/v1/files/a/b", "404"},
+        {"GET", "/v1/files/../batches", "404"},
+        {"GET", "/v1/files//content", "404"},
+        {"POST", "/v1/messages/batches", "messages.batches.create"},
+        {"GET", "/v1/messages/batches/b1/results", "messages.batches.results"},
+        {"POST", "/v1beta/models/gemini-embedding-001:embedContent", "gemini.embed"},
+        {"POST", "/v1beta/models/gemini-embedding-001:batchEmbedContents", "gemini.batch_embed"},
+        {"PATCH", "/p/openai/v1/anything?x", "raw"},
+        {"HEAD", "/p/openai/v1/anything", "405"},
+        {"GET", "/p/openai", "404"},
+        {"GET", "/p//x", "404"},
         {"GET", "/", "hello"},
         {"HEAD", "/", "hello"},
         {"HEAD", "/api/hello", "hello"},
@@ -60,6 +82,28 @@ static void model_ids(void **state)
     assert_int_equal(endpoint_model_id(str_of("/nothing/x")).n, 0);
 }
 
+static void places(void **state)
+{
+    (void)state;
+    struct arena a;
+    bool known;
+    struct endpoint_place place;
+    arena_init(&a, 4096);
+    struct str path = str_of("/p/groq/openai/v1/x//y?z=1");
+    assert_true(endpoint_read_place(endpoint_find(STR("GET"), path, &known), path, STR_NULL, &a, &place));
+    assert_true(str_is(place.provider, "groq") && str_is(place.tail, "/openai/v1/x//y"));
+    path = str_of("/v1/v1/files/f-1/content/?x");
+    assert_true(endpoint_read_place(endpoint_find(STR("GET"), path, &known), path, STR_NULL, &a, &place));
+    assert_true(str_is(place.tail, "/files/f-1/content"));
+    path = str_of("/models/a%2Fb:embedContent");
+    assert_true(endpoint_read_place(endpoint_find(STR("POST"), path, &known), path, STR_NULL, &a, &place));
+    assert_true(str_is(place.tail, ":embedContent") && str_is(place.model, "a/b") && !place.counts);
+    path = str_of("/v1/messages/count_tokens");
+    assert_true(endpoint_read_place(endpoint_find(STR("POST"), path, &known), path, STR_NULL, &a, &place));
+    assert_true(place.counts);
+    arena_fini(&a);
+}
+
 static void suggestions(void **state)
 {
     (void)state;
@@ -74,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spellings),
         cmocka_unit_test(model_ids),
+        cmocka_unit_test(places),
         cmocka_unit_test(suggestions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
