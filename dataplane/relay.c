@@ -116,19 +116,22 @@ static const struct step *finish(struct request *r, struct buf *last)
 /* ---- head ---- */
 
 /* A provider that repeats the key it was sent does not make it known. text: bytes of our own. */
-static void hide_key(const struct request *r, struct str text)
+static bool hide_key(const struct request *r, struct str text)
 {
     struct str key = r->shown;
-    if (key.n < SHORTEST_KEY) return;
+    bool hidden = false;
+    if (key.n < SHORTEST_KEY) return false;
     for (ptrdiff_t at; (at = str_find(text, key)) >= 0; text = str_slice(text, (size_t)at + key.n, text.n))
-        memset((char *)(uintptr_t)text.p + at, '*', key.n);
+        memset((char *)(uintptr_t)text.p + at, '*', key.n), hidden = true;
+    return hidden;
 }
 
 static void take_error(struct request *r)
 {
     r->said = r->x.error;
     hide_key(r, r->said.message);
-    hide_key(r, r->x.error_event);
+    if (hide_key(r, r->x.error_event) && r->x.framing == FRAMING_EVENTSTREAM)
+        r->x.error_event = STR_NULL; /* its checksum is not right any more: the words are ours then */
 }
 
 /* One whole JSON text, not lines or events of it. */
