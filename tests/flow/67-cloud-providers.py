@@ -360,18 +360,18 @@ def test_a_key_that_is_refused_rests_alone(start_weir):
         for _ in range(60):
             assert weir.openai(chat()).status == 200
         shares = [seen.count(key) for key in keys]
-        assert sum(shares) == 60 and shares[0] > shares[1] > 0 and shares[2] > 0, shares
+        assert sum(shares) == 60 and shares[0] > shares[2] and shares[1] > 0, shares
 
-        bad[keys[0]], bad[keys[1]] = (401,), (429, "retry-after: 3\r\n")
+        bad[keys[0]], bad[keys[1]] = (401,), (429, "retry-after: 5\r\n")
         seen.clear()
-        for _ in range(20):
+        while not (keys[0] in seen and keys[1] in seen and len(seen) > 10):
             assert weir.openai(chat()).status == 200
-        assert seen.count(keys[0]) == 1 and seen.count(keys[1]) == 1 and seen.count(keys[2]) == 20
+        assert seen.count(keys[0]) == 1 and seen.count(keys[1]) == 1 and seen[-1] == keys[2]
         row = weir.json("providers")["rows"][0]
         assert row["key"] == "3 keys, 2 rest"
         assert [k["key"] for k in row["keys"]] == ["…" + key[-4:] for key in keys]
-        assert row["keys"][0]["last_error"] == "up_auth" and row["keys"][0]["rests_ms"] > 3000 and row["keys"][2]["rests_ms"] == 0
-        assert 0 < row["keys"][1]["rests_ms"] <= 3000
+        assert row["keys"][0]["last_error"] == "up_auth" and row["keys"][0]["rests_ms"] > 5000 and row["keys"][2]["rests_ms"] == 0
+        assert 0 < row["keys"][1]["rests_ms"] <= 5000
 
         bad[keys[2]] = (402,)
         answer = weir.openai(chat())
@@ -379,7 +379,7 @@ def test_a_key_that_is_refused_rests_alone(start_weir):
         seen.clear()
         assert weir.openai(chat()).status in (429, 502) and seen == [], "now the target itself rests"
         bad.clear()
-        wait_until(lambda: weir.openai(chat()).status == 200, 8, "the second key is back", step=0.2)
+        wait_until(lambda: weir.openai(chat()).status == 200, 12, "the second key is back", step=0.2)
         weir.check(secrets=keys)
 
 
