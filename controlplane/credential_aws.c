@@ -1,6 +1,7 @@
 #include "controlplane/credential_source.h"
 
 #include "proto/auth/aws.h"
+#include "proto/auth/sigv4.h"
 #include "proto/base/date.h"
 #include "proto/wire/url.h"
 
@@ -53,11 +54,15 @@ static enum refresh_next take_keys(struct refresh *r, const struct aws_keys *k, 
 
 /* ---- Web identity: a token of Kubernetes is exchanged at STS ---- */
 
+static struct str region_of(const struct refresh *r)
+{
+    struct str region = refresh_text(r, r->conf->region, "AWS_REGION");
+    return region.n > 0 ? region : refresh_text(r, STR_NULL, "AWS_DEFAULT_REGION");
+}
+
 static enum refresh_next sts_url(struct refresh *r, struct str *ret_url)
 {
-    struct str url = refresh_text(r, r->conf->token_url, "AWS_ENDPOINT_URL_STS");
-    struct str region = refresh_text(r, r->conf->region, "AWS_REGION");
-    if (region.n == 0) region = refresh_text(r, STR_NULL, "AWS_DEFAULT_REGION");
+    struct str url = refresh_text(r, r->conf->token_url, "AWS_ENDPOINT_URL_STS"), region = region_of(r);
     if (url.n == 0 && region.n == 0) return refresh_fail(r, false, "no region: set it, or AWS_REGION");
     if (url.n == 0)
         url = arena_printf(&r->arena, "https://sts.%.*s.amazonaws.com%s", STR_FMT(region),
@@ -77,6 +82,7 @@ enum refresh_next aws_web_identity_step(struct refresh *r, const struct fetch_an
         if (!refresh_is_answered(r, answer, "STS", &next)) return next;
         if (!aws_read_sts(answer->status, answer->body, &r->arena, &keys))
             return refresh_fail(r, keys.again, "STS: %.*s", STR_FMT(keys.why));
+        r->is_role = true;
         return take_keys(r, &keys, "STS");
     }
     if (file.n == 0 || role.n == 0) return REFRESH_ABSENT;
@@ -208,4 +214,66 @@ enum refresh_next aws_metadata_step(struct refresh *r, const struct fetch_answer
         return imds_get(r, arena_copy(&r->arena, role));
     }
     return imds_take(r, answer);
+}
+
+/* ---- A role of another account: the keys found here sign for those of the role ---- */
+
+bool aws_wants_role(const struct refresh *r)
+{
+    return r->conf->role_arn.n > 0 && !r->assuming && r->value.access_key_id.n > 0 && r->conf->source >= SOURCE_AWS &&
+           r->conf->source <= SOURCE_AWS_METADATA && !r->is_role;
+}
+
+/* As fetch.c sends it. */
+static struct str host_of(const struct url *u, struct arena *a)
+{
+    bool v6 = str_chr(u->host, ':') >= 0;
+    struct str host = arena_printf(a, "%s%.*s%s", v6 ? "[" : "", STR_FMT(u->host), v6 ? "]" : "");
+    if (!u->explicit_port || u->port == (u->tls ? 443 : 80)) return host;
+    return arena_printf(a, "%.*s:%u", STR_FMT(host), (unsigned)u->port);
+}
+
+static enum refresh_next assume_begin(struct refresh *r)
+{
+    struct str session = refresh_text(r, r->conf->session_name, "AWS_ROLE_SESSION_NAME"), url;
+    const struct http1_header form = {STR("content-type"), STR("application/x-www-form-urlencoded")};
+    enum refresh_next next;
+    struct url u;
+    const char *why = "";
+    r->assuming = true;
+    if (session.n == 0) session = STR("weir");
+    if (!aws_is_session_name(session)) return refresh_fail(r, false, "the role session name is not one that AWS takes");
+    if (region_of(r).n == 0) return refresh_fail(r, false, "no region: set it, or AWS_REGION");
+    if ((next = sts_url(r, &url)) != REFRESH_FETCH) return next;
+    if (!url_parse(url, &u, &why)) return refresh_fail(r, false, "STS: %s", why);
+    refresh_begin_fetch(r, url, r->fetch_ms);
+    buf_addc(&r->url, '/');
+    (void)refresh_add_header(r, "Accept", STR("application/xml"));
+    aws_assume_role_body(r->conf->role_arn, session, &r->body);
+    const struct sign_request s = {
+        .method = STR("POST"),
+        .host = host_of(&u, &r->arena),
+        .path = STR("/"),
+        .header = &form,
+        .n = 1,
+        .body = buf_view(&r->body),
+        .region = region_of(r),
+        .service = STR("sts"),
+        .now_s = r->now_s,
+    };
+    if (sigv4_sign(&s, &r->value, &r->arena, &r->headers) != WEIR_OK)
+        return refresh_fail(r, false, "STS: the keys cannot sign a request");
+    return refresh_post_form(r);
+}
+
+enum refresh_next aws_assume_step(struct refresh *r, const struct fetch_answer *answer)
+{
+    struct aws_keys keys;
+    enum refresh_next next;
+    if (!r->assuming) return assume_begin(r);
+    if (!refresh_is_answered(r, answer, "STS", &next)) return next;
+    if (!aws_read_sts(answer->status, answer->body, &r->arena, &keys))
+        return refresh_fail(r, keys.again, "STS: %.*s", STR_FMT(keys.why));
+    r->via = "assumed role";
+    return take_keys(r, &keys, "STS");
 }

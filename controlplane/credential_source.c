@@ -149,9 +149,11 @@ static const struct link *chain_of(const struct credential_conf *c)
 enum refresh_next refresh_step(struct refresh *r, const struct fetch_answer *answer)
 {
     const struct link *chain = chain_of(r->conf);
+    if (r->assuming) return aws_assume_step(r, answer);
     for (; chain[r->link].step != NULL; r->link++) {
         r->via = chain[r->link].via;
         enum refresh_next next = chain[r->link].step(r, answer);
+        if (next == REFRESH_DONE && aws_wants_role(r)) return aws_assume_step(r, NULL);
         if (next != REFRESH_ABSENT) return next;
         answer = NULL;
         r->step = 0;

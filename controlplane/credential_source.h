@@ -85,6 +85,8 @@ struct refresh {
     unsigned link; /* of the chain */
     unsigned step; /* of the source under way */
     bool retried;
+    bool is_role;         /* AWS: the keys are a role's already */
+    bool assuming;        /* keys are there, and are being exchanged for those of a role */
     struct str note;      /* what the source keeps between its steps */
     struct gcp_file file; /* Google's */
 
@@ -111,6 +113,9 @@ enum refresh_next refresh_step(struct refresh *r, const struct fetch_answer *ans
 typedef enum refresh_next refresh_source(struct refresh *r, const struct fetch_answer *answer);
 
 refresh_source aws_keys_step, aws_environment_step, aws_web_identity_step, aws_container_step, aws_metadata_step;
+/* After the chain: keys of another account's role, where one is configured and the keys are not its own already. */
+bool aws_wants_role(const struct refresh *r);
+refresh_source aws_assume_step;
 refresh_source google_file_step, google_metadata_step;
 refresh_source azure_secret_step, azure_workload_step, azure_managed_step;
 

@@ -94,7 +94,8 @@ KEY(provider, secret_access_key_file, FILE, credential.secret_access_key_file, 0
     "file that holds secret_access_key")
 KEY(provider, session_token, SECRET, credential.session_token, 0, 0, "", LIVE, "AWS: of temporary keys")
 KEY(provider, session_token_file, FILE, credential.session_token_file, 0, 0, "", LIVE, "file that holds session_token")
-KEY(provider, role_arn, TEXT, credential.role_arn, 0, 0, "", LIVE, "AWS web identity; none: AWS_ROLE_ARN")
+KEY(provider, role_arn, TEXT, credential.role_arn, 0, 0, "", LIVE,
+    "AWS: the role of web identity (none: AWS_ROLE_ARN), or one that the keys found take on")
 KEY(provider, role_session_name, TEXT, credential.session_name, 0, 0, "", LIVE,
     "AWS web identity: how the session is named")
 KEY(provider, web_identity_token_file, TEXT, credential.token_file, 0, 0, "", LIVE,

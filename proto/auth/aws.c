@@ -17,6 +17,14 @@ void aws_web_identity_body(struct str role_arn, struct str session_name, struct 
     form_add(out, "WebIdentityToken", token);
 }
 
+void aws_assume_role_body(struct str role_arn, struct str session_name, struct buf *out)
+{
+    form_add(out, "Action", STR("AssumeRole"));
+    form_add(out, "Version", STR("2011-06-15"));
+    form_add(out, "RoleArn", role_arn);
+    form_add(out, "RoleSessionName", session_name);
+}
+
 bool aws_is_session_name(struct str name)
 {
     static const char marks[] = "_+=,.@-";

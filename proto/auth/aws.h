@@ -24,6 +24,8 @@ struct aws_keys {
 
 /* The body of AssumeRoleWithWebIdentity, application/x-www-form-urlencoded: an unsigned request. */
 void aws_web_identity_body(struct str role_arn, struct str session_name, struct str token, struct buf *out);
+/* The body of AssumeRole: a signed request. */
+void aws_assume_role_body(struct str role_arn, struct str session_name, struct buf *out);
 /* 2 to 64 of letters, digits and _+=,.@- */
 bool aws_is_session_name(struct str name);
 

@@ -1,5 +1,7 @@
 """Credentials are fetched ahead of need: each source against a loopback server, failures, recovery, rotation."""
 import base64
+import hashlib
+import hmac
 import json
 import os
 import queue
@@ -154,6 +156,37 @@ def test_aws_web_identity_refusals(tmp_path):
             refused(rig, "STS: AccessDenied: Not authorized")
     with Rig("source=aws", env={k: v for k, v in env.items() if k != "AWS_REGION"}) as rig:
         refused(rig, "no region")
+
+
+def test_aws_keys_take_on_a_role():
+    """AssumeRole is signed with the keys that the chain found; what comes are the role's, with their own end."""
+    def answer(r):
+        said = r.headers["authorization"]
+        assert said.startswith("AWS4-HMAC-SHA256 Credential=AKIAX/") and "/eu-west-1/sts/aws4_request" in said
+        scheme, _, rest = said.partition(" ")
+        parts = dict(p.strip().split("=", 1) for p in rest.split(","))
+        names = parts["SignedHeaders"].split(";")
+        assert {"host", "content-type", "x-amz-date"} <= set(names)
+        canonical = "\n".join(["POST", "/", "", *(f"{n}:{r.headers[n]}" for n in names), "", ";".join(names), hashlib.sha256(r.body.encode()).hexdigest()])
+        date, key = r.headers["x-amz-date"], b"AWS4secret"
+        to_sign = "\n".join([scheme, date, f"{date[:8]}/eu-west-1/sts/aws4_request", hashlib.sha256(canonical.encode()).hexdigest()])
+        for part in (date[:8], "eu-west-1", "sts", "aws4_request"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        if hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest() != parts["Signature"]:
+            return 403, "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error></ErrorResponse>"
+        return 200, sts_xml("ASIAROLE", 3600), {"Content-Type": "text/xml"}
+
+    with TokenServer(answer) as server:
+        with Rig("source=aws", "role_arn=arn:aws:iam::2:role/other", "region=eu-west-1", f"token_url={server.url}",
+                 env={"AWS_ACCESS_KEY_ID": "AKIAX", "AWS_SECRET_ACCESS_KEY": "secret"}) as rig:
+            lives(fresh(rig, access_key_id="ASIAROLE", via="assumed role"), 3600)
+        assert server.requests[0].form == {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": "arn:aws:iam::2:role/other", "RoleSessionName": "weir"}
+        with Rig("source=aws-keys", "role_arn=arn:aws:iam::2:role/other", "region=eu-west-1", f"token_url={server.url}", "access_key_id=AKIAX", "secret_access_key=wrong") as rig:
+            refused(rig, "STS: SignatureDoesNotMatch")
+    with TokenServer(lambda r: (200, sts_xml("ASIAWEB", 3600))) as server:  # web identity is that role already
+        with Rig("source=aws", "role_arn=arn:r", f"token_url={server.url}", f"token_file={__file__}", "region=r") as rig:
+            fresh(rig, access_key_id="ASIAWEB", via="web identity")
+        assert len(server.requests) == 1
 
 
 def keys(name, life_s):
