@@ -39,7 +39,7 @@ def test_check_tells_place_line_caret_and_a_way_out(tmp_path):
 def test_check_accepts_and_counts(tmp_path):
     done = run("--check-config", os.path.join(GOLDEN, "full.yaml"), **KEYS)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "providers: 4, routes: 4, keys: 2" in done.stdout
+    assert "providers: 8, routes: 4, keys: 2" in done.stdout
     with open(os.path.join(GOLDEN, "smallest.yaml"), encoding="utf-8") as f:
         assert run("--check-config", "-", text=f.read(), **KEYS).returncode == 0
 
