@@ -292,3 +292,51 @@ def test_tls(start_fakes, tmp_path):
         client.call_openai(fakes["new"].address, tls=ssl.create_default_context(), server_name="localhost")
     stats = fakes["new"].stats()
     assert stats["tls_ready"] == 1 and stats["tls_failed"] == 1
+
+
+# ---- Gemini ----
+
+
+def gemini(fake, contents, verb="generateContent", model="gemini-3-pro", **more):
+    body = json.dumps({"contents": contents, **more}).encode()
+    with Connection(fake.address) as c:
+        return c.request("POST", f"/v1beta/models/{model}:{verb}", body, {"x-goog-api-key": "k", "content-type": "application/json"})
+
+
+def said(role, *parts):
+    return {"role": role, "parts": list(parts)}
+
+
+def test_gemini_whole_streamed_and_in_an_array(fake):
+    hi = [said("user", {"text": "count me"})]
+    whole = gemini(fake, hi).json()
+    text = whole["candidates"][0]["content"]["parts"][0]["text"]
+    assert whole["usageMetadata"]["promptTokenCount"] == 6 and whole["candidates"][0]["finishReason"] == "STOP"
+    events = [json.loads(data) for _, data in gemini(fake, hi, "streamGenerateContent?alt=sse").events()]
+    array = gemini(fake, hi, "streamGenerateContent").json()
+    for chunks in (events, array):
+        assert "".join(p["text"] for c in chunks for p in c["candidates"][0]["content"]["parts"]) == text
+        assert chunks[-1]["usageMetadata"] == whole["usageMetadata"]
+    assert gemini(fake, hi, "countTokens").json() == {"totalTokens": 6}
+    error = gemini(fake, hi, model="status-429").json()["error"]
+    assert error["status"] == "RESOURCE_EXHAUSTED" and error["details"][0]["retryDelay"] == "1s"
+
+
+@pytest.mark.parametrize("words, contents, more", [
+    ("contents is not specified", [], {}),
+    ("parts must not be empty", [said("user")], {}),
+    ("must have one initialized field", [said("user", {})], {}),
+    ("Please use a valid role", [said("assistant", {"text": "x"})], {}),
+    ("missing a thought_signature", [said("user", {"text": "x"}), said("model", {"functionCall": {"name": "f", "args": {}}}),
+                                     said("user", {"functionResponse": {"name": "f", "response": {"output": "1"}}})], {}),
+    ("number of function response parts", [said("user", {"text": "x"}), said("model", {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "CiQBFake1"}),
+                                           said("user", {"text": "y"})], {}),
+    ("Corrupted thought signature", [said("user", {"text": "x"}), said("model", {"text": "y", "thoughtSignature": "b3RoZXI="}), said("user", {"text": "z"})], {}),
+    ('Unknown name "additionalProperties"', [said("user", {"text": "x"})],
+     {"tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": "OBJECT", "additionalProperties": False}}]}]}),
+    ('Unknown name "stop"', [said("user", {"text": "x"})], {"stop": ["x"]}),
+    ("thinking budget and thinking level", [said("user", {"text": "x"})], {"generationConfig": {"thinkingConfig": {"thinkingBudget": 1, "thinkingLevel": "LOW"}}}),
+])
+def test_gemini_is_as_strict_as_the_real_one(fake, words, contents, more):
+    answer = gemini(fake, contents, **more)
+    assert answer.status == 400 and words in answer.json()["error"]["message"] and answer.json()["error"]["status"] == "INVALID_ARGUMENT"

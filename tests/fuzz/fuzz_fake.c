@@ -71,11 +71,13 @@ static void fault(struct str json)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const struct fake_dialect *const dialects[] = {&fake_openai, &fake_anthropic, &fake_responses,
+                                                          &fake_converse, &fake_gemini};
     if (size == 0) return 0;
     struct str json = {(const char *)data + 1, size - 1};
     if (data[0] % 4 == 3)
         fault(json);
     else
-        answer(data[0] % 2 == 0 ? &fake_openai : &fake_anthropic, json, data[0] % 4 < 2);
+        answer(dialects[data[0] / 4 % 5], json, data[0] % 4 < 2);
     return 0;
 }

@@ -198,10 +198,43 @@ static void read_blocks(struct reader *r, yyjson_val *content, bool user, size_t
     }
 }
 
+/* Instructions inside the conversation came with the models after 5.5; a name without a version is a new one. */
+static bool takes_system(struct str model)
+{
+    ptrdiff_t at = str_find(model, STR("claude-"));
+    if (at < 0) return true;
+    for (size_t i = (size_t)at; i + 2 < model.n; i++)
+        if (model.p[i] == '-' && model.p[i + 1] >= '1' && model.p[i + 1] <= '9' &&
+            (model.p[i + 2] == '-' || model.p[i + 2] == '.'))
+            return model.p[i + 1] > '5' || (model.p[i + 1] == '5' && i + 3 < model.n && model.p[i + 3] >= '5');
+    return false;
+}
+
+static void read_late_system(struct reader *r, yyjson_val *content, size_t index)
+{
+    yyjson_val *block;
+    size_t i, n;
+    r->ask->systems++;
+    ask_count_text(r->ask, val_str(content));
+    if (!yyjson_is_str(content) && yyjson_arr_size(content) == 0)
+        bad(r, arena_printf(r->a, "messages.%zu.content: Input should be a valid list", index));
+    yyjson_arr_foreach(content, i, n, block)
+    {
+        if (!val_is(yyjson_obj_get(block, "type"), "text"))
+            bad(r, arena_printf(r->a, "messages.%zu.content.%zu: only text blocks are allowed in a system message",
+                                index, i));
+        ask_count_text(r->ask, val_str(yyjson_obj_get(block, "text")));
+    }
+}
+
 static void read_message(struct reader *r, yyjson_val *message, size_t index)
 {
     yyjson_val *role = yyjson_obj_get(message, "role"), *content = yyjson_obj_get(message, "content");
     bool user = val_is(role, "user");
+    if (val_is(role, "system") && index > 0 && takes_system(r->ask->model)) {
+        read_late_system(r, content, index);
+        return;
+    }
     if (!user && !val_is(role, "assistant")) {
         bad(r, arena_printf(r->a, "messages.%zu.role: Input should be 'user' or 'assistant'", index));
         return;

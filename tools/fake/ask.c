@@ -37,6 +37,7 @@ static yyjson_val *tool_schema(yyjson_val *body)
 {
     yyjson_val *schema = yyjson_obj_get(body, "parameters");
     if (schema == NULL) schema = yyjson_obj_get(body, "input_schema");
+    if (schema == NULL) schema = yyjson_obj_get(body, "parametersJsonSchema");
     return schema != NULL ? schema : yyjson_obj_get(yyjson_obj_get(body, "inputSchema"), "json");
 }
 

@@ -42,6 +42,7 @@ struct wishes {
 struct ask {
     struct str model;
     bool stream;
+    bool as_array;        /* Gemini: the stream is one JSON array */
     bool include_usage;   /* OpenAI */
     bool include_secret;  /* Responses: reasoning with its encrypted content */
     unsigned choices;     /* OpenAI "n" */

@@ -24,7 +24,7 @@ struct fake_dialect {
     const char *terminal;                       /* how the data of the last event of a whole stream begins */
 };
 
-extern const struct fake_dialect fake_openai, fake_responses, fake_anthropic, fake_converse;
+extern const struct fake_dialect fake_openai, fake_responses, fake_anthropic, fake_converse, fake_gemini;
 
 /* Helpers of all */
 struct str val_str(yyjson_val *v); /* empty when it is no string */

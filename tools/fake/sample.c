@@ -1,6 +1,7 @@
 #include "tools/fake/sample.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_DEPTH = 12 };
 
@@ -86,17 +87,17 @@ static void add_value(struct sampler *s, yyjson_val *schema, unsigned depth)
     const char *type = type_of(schema);
     if (fixed != NULL)
         add_copy(s, fixed);
-    else if (strcmp(type, "object") == 0)
+    else if (strcasecmp(type, "object") == 0)
         add_object(s, schema, depth);
-    else if (strcmp(type, "array") == 0)
+    else if (strcasecmp(type, "array") == 0)
         add_array(s, schema, depth);
-    else if (strcmp(type, "integer") == 0)
+    else if (strcasecmp(type, "integer") == 0)
         buf_add(s->out, STR("7"));
-    else if (strcmp(type, "number") == 0)
+    else if (strcasecmp(type, "number") == 0)
         buf_add(s->out, STR("7.5"));
-    else if (strcmp(type, "boolean") == 0)
+    else if (strcasecmp(type, "boolean") == 0)
         buf_add(s->out, STR("true"));
-    else if (strcmp(type, "null") == 0)
+    else if (strcasecmp(type, "null") == 0)
         buf_add(s->out, STR("null"));
     else
         buf_add_json_str(s->out, str_of(s->word));

@@ -8,7 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum endpoint { EP_NONE, EP_CHAT, EP_RESPONSES, EP_MESSAGES, EP_COUNT, EP_MODELS, EP_CONVERSE };
+enum endpoint {
+    EP_NONE,
+    EP_CHAT,
+    EP_RESPONSES,
+    EP_MESSAGES,
+    EP_COUNT,
+    EP_CONVERSE,
+    EP_GENERATE,
+    EP_COUNT_GEMINI,
+    EP_MODELS
+};
 
 static enum endpoint endpoint_of(struct str path)
 {
@@ -20,6 +30,8 @@ static enum endpoint endpoint_of(struct str path)
     if (invoke_is_path(path)) return EP_MESSAGES;
     if (converse_is_path(path)) return EP_CONVERSE;
     if (str_ends(path, STR("/messages/count_tokens"))) return EP_COUNT;
+    if (str_ends(path, STR(":generateContent")) || str_ends(path, STR(":streamGenerateContent"))) return EP_GENERATE;
+    if (str_ends(path, STR(":countTokens"))) return EP_COUNT_GEMINI;
     if (str_ends(path, STR("/models"))) return EP_MODELS;
     return EP_NONE;
 }
@@ -31,6 +43,8 @@ static const struct fake_dialect *dialect_of(const struct provider *p, const str
     bool messages = endpoint == EP_MESSAGES || endpoint == EP_COUNT || http1_get(head, "anthropic-version").n > 0;
     if (messages && p->speaks_anthropic) return &fake_anthropic;
     if (endpoint == EP_RESPONSES && p->speaks_responses) return &fake_responses;
+    bool google = endpoint == EP_GENERATE || endpoint == EP_COUNT_GEMINI || http1_get(head, "x-goog-api-key").n > 0;
+    if (google && p->speaks_gemini) return &fake_gemini;
     return p->speaks_openai ? &fake_openai : &fake_anthropic;
 }
 
@@ -49,6 +63,15 @@ static void not_found(const struct fake_dialect *d, const struct http1_head *hea
 static void list_models(const struct fake_dialect *d, struct answer *out)
 {
     static const char *const names[] = {"large", "small"};
+    if (d == &fake_gemini) {
+        for (size_t i = 0; i < 2; i++)
+            buf_addf(&out->body,
+                     "%s{\"name\":\"models/"
+                     "%s\",\"displayName\":\"%s\",\"supportedGenerationMethods\":[\"generateContent\"]}",
+                     i > 0 ? "," : "{\"models\":[", names[i], names[i]);
+        buf_addz(&out->body, "]}\n");
+        return;
+    }
     buf_addz(&out->body, d == &fake_openai ? "{\"object\":\"list\",\"data\":[" : "{\"data\":[");
     for (size_t i = 0; i < 2; i++) {
         if (d == &fake_openai)
@@ -179,6 +202,8 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
         answer_fault(c, d, f);
     else if (refusal.status != 0 || refuse_by_model(ask.model, &refusal))
         d->write_error(&refusal, &c->answer);
+    else if (endpoint_of(head->path) == EP_COUNT_GEMINI)
+        buf_addf(&c->answer.body, "{\"totalTokens\":%llu}\n", (unsigned long long)ask.input_tokens);
     else if (endpoint_of(head->path) == EP_COUNT)
         buf_addf(&c->answer.body, "{\"input_tokens\":%llu}\n", (unsigned long long)ask.input_tokens);
     else
@@ -215,7 +240,8 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
     bool post = str_is(head->method, "POST");
     if (post && ((endpoint == EP_CHAT && p->speaks_openai) || (endpoint == EP_RESPONSES && p->speaks_responses) ||
                  (endpoint == EP_CONVERSE && p->speaks_converse) ||
-                 ((endpoint == EP_MESSAGES || endpoint == EP_COUNT) && p->speaks_anthropic))) {
+                 ((endpoint == EP_MESSAGES || endpoint == EP_COUNT) && p->speaks_anthropic) ||
+                 ((endpoint == EP_GENERATE || endpoint == EP_COUNT_GEMINI) && p->speaks_gemini))) {
         serve_chat(c, d, head, body, &f);
     } else {
         struct fault_facts facts = {c->call->path, STR_NULL, STR_NULL, false};
