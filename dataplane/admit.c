@@ -252,7 +252,7 @@ static void drop_unpriced(struct request *r)
 
 static bool is_wanted(const struct request *r, const struct snap_provider *p)
 {
-    if (r->endpoint->kind != ENDPOINT_RAW) return route_has_endpoint(p, r->endpoint);
+    if (r->endpoint->kind != ENDPOINT_RAW) return route_has_endpoint(p, r->endpoint->dialect);
     return str_eq(snap_text(r->gen->sn, p->name), r->raw_provider);
 }
 

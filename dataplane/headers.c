@@ -83,7 +83,7 @@ static void line(struct buf *out, struct str name, struct str value)
 /* Of the body that the provider is sent; empty: it has none. */
 static struct str content_type(const struct request *r)
 {
-    return request_is_passed(r) ? r->call.content_type : STR("application/json");
+    return request_is_passed(r) && r->x.same ? r->call.content_type : STR("application/json");
 }
 
 static enum weir_err write_credential(struct request *r, struct str path, struct str body, struct buf *out)
@@ -139,7 +139,7 @@ static struct str write_target(struct request *r, bool same, struct buf *out)
     buf_addc(out, ' ');
     buf_add(out, path);
     /* a path of another form, or a signed one, is not for a client to add to */
-    if (passed)
+    if (passed && same)
         write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
     else if (same && provider_type_of(p->type)->path == NULL && p->auth != SIGNER_SIGV4)
         write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);

@@ -59,7 +59,7 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     r->client_status = r->call.stream || r->up == NULL ? 200 : r->status;
     bool passed = request_is_passed(r);
     struct str type = r->call.stream ? str_of(framing_content_type(r->x.framing)) : STR("application/json");
-    if (passed) type = STR_NULL; /* the provider's own, or none */
+    if (passed && r->x.same) type = STR_NULL; /* the provider's own, or none */
     if (r->client_status == 204) length = HEAD_NO_LENGTH;
     const struct http1_head *answer = attempt ? http1_head(&r->up->in) : NULL;
     bool same = answer != NULL && r->x.same;

@@ -12,6 +12,7 @@
 #include "dataplane/secret.h"
 #include "proto/base/clock.h"
 #include "proto/dialect/counting.h"
+#include "proto/dialect/embed.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/provider_type.h"
 #include "shm/live.h"
@@ -147,14 +148,16 @@ static enum weir_err encode_passed(struct request *r, struct buf *body, struct s
 {
     bool raw = r->endpoint->kind == ENDPOINT_RAW;
     const struct target_hints hints = {.now_s = r->started_wall_ns / 1000000000};
-    if (!raw && !route_has_endpoint(r->provider, r->endpoint)) {
+    enum dialect_id target = raw ? (enum dialect_id)r->provider->dialect : r->endpoint->dialect;
+    bool has = raw || route_has_endpoint(r->provider, target);
+    if (!has && embed_other_dialect(r->endpoint, &target)) has = route_has_endpoint(r->provider, target);
+    if (!has) {
         *ret_why = arena_printf(&r->keep.arena, "the provider \"%.*s\" has no %s",
                                 STR_FMT(snap_text(r->gen->sn, r->provider->name)), r->endpoint->name);
         return WEIR_NOT_IMPLEMENTED;
     }
-    return exchange_request_passed(&r->x, r->endpoint,
-                                   raw ? (enum dialect_id)r->provider->dialect : r->endpoint->dialect, &hints, &r->call,
-                                   buf_view(&r->keep.body), r->model, &r->keep.arena, body, ret_why);
+    return exchange_request_passed(&r->x, r->endpoint, target, &hints, &r->call, buf_view(&r->keep.body), r->model,
+                                   &r->keep.arena, body, ret_why);
 }
 
 static enum weir_err encode_chat(struct request *r, struct buf *body, struct str *ret_why)

@@ -117,11 +117,11 @@ void route_pin(struct request *r, uint32_t leg)
     add(r, leg, r->gen->sn->legs[leg].target, false);
 }
 
-bool route_has_endpoint(const struct snap_provider *p, const struct endpoint *e)
+bool route_has_endpoint(const struct snap_provider *p, enum dialect_id dialect)
 {
     bool own_paths = provider_type_of(p->type)->path != NULL; /* Vertex: its embeddings have a form of their own */
     uint32_t spoken = p->dialects | UINT32_C(1) << p->dialect;
-    return (spoken >> e->dialect & 1) != 0 && !(own_paths && e->dialect != DIALECT_OPENAI_CHAT);
+    return (spoken >> dialect & 1) != 0 && !(own_paths && dialect != DIALECT_OPENAI_CHAT);
 }
 
 struct str route_model(const struct request *r, const struct snap_target *t)

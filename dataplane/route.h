@@ -8,11 +8,12 @@
 
 #include "proto/base/str.h"
 
+#include "proto/dialect/dialect.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct endpoint;
 struct request;
 struct snap_provider;
 struct snap_target;
@@ -42,8 +43,8 @@ void route_order(struct candidate *c, size_t n, bool weighted, uint64_t (*next)(
 /* What the target's provider is asked for: the target's model, or, where it takes any, the name the client sent without the provider. */
 /* The plan is this leg alone. */
 void route_pin(struct request *r, uint32_t leg);
-/* Does the provider speak what the endpoint's rows say, in the place where they are looked for? */
-bool route_has_endpoint(const struct snap_provider *p, const struct endpoint *e);
+/* Does the provider speak that dialect in the place where endpoints that are no chat are looked for? */
+bool route_has_endpoint(const struct snap_provider *p, enum dialect_id dialect);
 struct str route_model(const struct request *r, const struct snap_target *t);
 
 /* Fills r->plan from r->route. */

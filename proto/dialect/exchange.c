@@ -2,6 +2,7 @@
 
 #include "proto/dialect/chat.h"
 #include "proto/dialect/counting.h"
+#include "proto/dialect/embed.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
 #include "proto/dialect/upstream_error.h"
@@ -66,9 +67,10 @@ enum weir_err exchange_request_passed(struct exchange *x, const struct endpoint 
         .client = dialect_of(e->dialect),
         .target = dialect_of(target),
         .passed = e,
+        .tail = call->tail,
         .call = call,
         .arena = a,
-        .same = true,
+        .same = e->kind == ENDPOINT_RAW || e->dialect == target,
         .hints = *hints,
         .model = arena_copy(a, model),
         .max_output = call->max_output,
@@ -76,12 +78,13 @@ enum weir_err exchange_request_passed(struct exchange *x, const struct endpoint 
     x->error.retry_after_ms = -1;
     frames_init(&x->frames, FRAMING_SSE, EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
+    if (!x->same) return embed_request(x, body, out, ret_why);
     return passed_write_request(e, call, body, model, a, out, ret_why);
 }
 
 struct str exchange_path(const struct exchange *x)
 {
-    if (x->passed != NULL) return x->call->tail;
+    if (x->passed != NULL) return x->tail;
     if (x->call->counts && x->target->id == DIALECT_ANTHROPIC) return STR("/messages/count_tokens");
     return str_of(x->target->path);
 }
@@ -93,7 +96,7 @@ static struct str path_with_model(const struct exchange *x, struct str base_path
     if (x->passed != NULL) { /* ":embedContent" behind the path of a chat without its verb */
         x->target->write_path(&t, &b);
         buf_truncate(&b, (size_t)str_rchr(buf_view(&b), ':'));
-        buf_add(&b, x->call->tail);
+        buf_add(&b, x->tail);
     } else {
         x->target->write_path(&t, &b);
     }
@@ -104,7 +107,7 @@ static struct str path_with_model(const struct exchange *x, struct str base_path
 
 struct str exchange_target_path(const struct exchange *x, struct str base_path, struct arena *a)
 {
-    if (x->passed != NULL && x->passed->kind == ENDPOINT_RAW) return x->call->tail;
+    if (x->passed != NULL && x->passed->kind == ENDPOINT_RAW) return x->tail;
     if (x->target->model_in_path) return path_with_model(x, base_path, a);
     bool versioned = str_ends(base_path, STR("/v1"));
     /* "/v1beta/openai", "/api/paas/v4": an OpenAI look-alike's base path is whole, whatever its end */
@@ -583,6 +586,11 @@ enum weir_err exchange_answer(struct exchange *x, struct str body, struct buf *o
 {
     struct answer *answer = NULL;
     struct str why = STR_NULL;
+    if (x->passed != NULL && !x->same) {
+        enum weir_err e = embed_answer(x, body, out);
+        if (e != WEIR_OK) fail(x, EXCHANGE_BROKEN, e, STR("the answer has not the form of embeddings"));
+        return e;
+    }
     if (x->passed != NULL) {
         x->facts |= EXCHANGE_END | EXCHANGE_CONTENT | EXCHANGE_FINISHED;
         if (passed_settle(x->passed, x->call, body, x->arena, &x->usage)) x->facts |= EXCHANGE_USAGE;

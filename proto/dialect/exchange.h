@@ -56,6 +56,8 @@ struct exchange {
     struct str answer_id;
     int64_t max_output; /* tokens the provider was asked for at most; -1: none said */
     struct str loss;    /* value of x-weir-loss, set by exchange_request(); empty: nothing was lost */
+    struct str tail;    /* passed: the path at the provider, behind its version */
+    bool as_base64;     /* embed.c: the client wants its vectors so */
     const struct endpoint
         *passed; /* no chat: the bytes pass through, `client` and `target` are whose errors are written */
     size_t

@@ -1,5 +1,7 @@
 """Calls that are no chat: embeddings, pictures, sound, files, batches, and any path of a provider under /p/."""
+import base64
 import json
+import struct
 
 import rig as r
 
@@ -236,3 +238,45 @@ def test_tokens_are_counted_by_who_can_or_guessed(tmp_path):
             assert not a.requests
             assert all(x["cost"] == 0 for x in rig.records(5))
             rig.settled()
+
+
+def two_kinds(tmp_path, g, a):
+    lines = [g.provider("g", "gemini"), a.provider("a"), "target g/m 1 2", "target a/m 2.5 10"]
+    return r.Rig(tmp_path, [*lines, "route gemini ordered g/m", "route chat ordered a/m", "route both ordered a/m g/m"])
+
+
+def test_embeddings_cross_dialects_digit_by_digit(tmp_path):
+    made = b'{"embeddings": [{"values": [0.10, -1.5e-3]}, {"values": [1, 0.30000000000000004]}]}'
+    openai = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.10,-2E0]}],"usage":{"prompt_tokens":4,"total_tokens":4}}'
+    with r.Origin(giving(made)) as g, r.Origin(giving(openai)) as a, two_kinds(tmp_path, g, a) as rig:
+        asked = {"model": "gemini", "input": ["one", "two"], "dimensions": 2, "task_type": "RETRIEVAL_QUERY"}
+        got = rig.call(asked, "/v1/embeddings")
+        assert b'"embedding":[0.10,-1.5e-3]' in got.body and b"[1,0.30000000000000004]" in got.body, got.body
+        assert got.headers["content-type"] == "application/json" and got.json["data"][1]["index"] == 1
+        assert g.requests[0].line.endswith("/models/m:batchEmbedContents HTTP/1.1")
+        one = {"model": "models/m", "content": {"parts": [{"text": "one"}]}, "outputDimensionality": 2, "taskType": "RETRIEVAL_QUERY"}
+        assert g.requests[0].json["requests"][0] == one and len(g.requests[0].json["requests"]) == 2
+        got = rig.call({**asked, "encoding_format": "base64"}, "/v1/embeddings").json
+        assert struct.unpack("<2f", base64.b64decode(got["data"][0]["embedding"])) == struct.unpack("<2f", struct.pack("<2f", 0.1, -1.5e-3))
+        got = rig.call({**asked, "input": [[1, 2]]}, "/v1/embeddings")
+        assert got.status == 400 and "token numbers" in got.json["error"]["message"]
+
+        ask = {"content": {"parts": [{"text": "a"}, {"text": "b"}]}, "taskType": "CLUSTERING", "outputDimensionality": 2}
+        got = rig.call(ask, "/v1beta/models/chat:embedContent")
+        assert got.body == b'{"embedding":{"values":[0.10,-2E0]},"usageMetadata":{"promptTokenCount":4}}'
+        assert got.headers["x-weir-loss"] == "taskType" and got.headers["x-weir-cost-usd"] == "0.00001"
+        assert a.requests[0].line == "POST /v1/embeddings HTTP/1.1"
+        assert a.requests[0].json == {"model": "m", "input": "a\nb", "dimensions": 2, "encoding_format": "float"}
+        batch = {"requests": [{"model": "models/x", **ask}]}
+        assert rig.call(batch, "/v1beta/models/chat:batchEmbedContents").json["embeddings"] == [{"values": [0.1, -2]}]
+        assert rig.call(batch, "/v1beta/models/gemini:batchEmbedContents").body == made
+        assert g.requests[-1].json["requests"][0]["model"] == "models/m"
+        assert [x["outcome"] for x in rig.records(6)].count(1) == 5
+        rig.settled()
+
+
+def test_embeddings_move_on_to_the_other_dialect(tmp_path):
+    made = giving({"embeddings": [{"values": [1]}]})
+    with r.Origin(made) as g, r.Origin(giving(r.error_body(), status=503)) as a, two_kinds(tmp_path, g, a) as rig:
+        got = rig.call({"model": "both", "input": "x"}, "/v1/embeddings")
+        assert got.status == 200 and got.headers["x-weir-provider"] == "g" and got.json["data"][0]["embedding"] == [1]
