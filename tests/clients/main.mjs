@@ -2,6 +2,7 @@
 // PREFIX-status-429 …; direct: BASE is the fake itself, "openai", "responses" or "anthropic" the clients that can speak to it.
 import { adapters } from './adapters.mjs';
 import { checkError, checks, classesOf } from './checks.mjs';
+import { plainChecks } from './plain.mjs';
 
 const [mode, base, ...prefixes] = process.argv.slice(2);
 const only = process.env.ONLY ?? '';
@@ -41,5 +42,7 @@ for (const make of adapters) {
     await run(`${title}: an unknown model is NotFoundError`, () => checkError(client, model('missing'), 'NotFoundError', false));
   }
 }
+if (prefixes.includes(mode === 'direct' ? 'openai' : 'oa'))
+  for (const [name, check] of Object.entries(plainChecks)) await run(`openai -> ${mode === 'direct' ? 'fake' : 'oa'}: ${name}`, () => check(mode, base));
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);

@@ -4,6 +4,7 @@
 #include "tools/fake/converse.h"
 #include "tools/fake/identity.h"
 #include "tools/fake/invoke.h"
+#include "tools/fake/plain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,30 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
     yyjson_doc_free(doc);
 }
 
+/* OpenAI's endpoints that are no chat. */
+static bool serve_plain(struct conn *c, const struct fake_dialect *d, const struct http1_head *head, struct str body)
+{
+    struct refusal refusal = {0};
+    struct plain_call call = {.of = c->provider, .head = head, .body = body, .arena = &c->arena};
+    if (!c->provider->speaks_openai || !plain_serve(&call, &refusal, &c->answer)) return false;
+    if (refusal.status == 0 && !identity_check(c->provider, head, body, &c->arena, &refusal) && refusal.status == 0)
+        refusal.status = 401;
+    if (refusal.status == 0) (void)refuse_by_model(call.model, &refusal);
+    free((char *)(uintptr_t)c->call->model.p);
+    c->call->model = own_model(call.model);
+    c->call->dialect = d->name;
+    c->call->stream = call.stream;
+    if (refusal.status != 0) {
+        answer_reset(&c->answer);
+        d->write_error(&refusal, &c->answer);
+        return true;
+    }
+    c->call->usage.input = call.input;
+    c->call->usage.output = call.output;
+    c->call->usage_sent = call.input > 0;
+    return true;
+}
+
 static void finish(struct conn *c, const struct fake_dialect *d, const struct fault *f, bool keep_alive)
 {
     identify_answer(c, d);
@@ -248,6 +273,8 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
         f = faults_take(&p->faults, &facts, false);
         if (f != NULL && (f->status != 0 || f->body.p != NULL || f->raw.p != NULL))
             answer_fault(c, d, f);
+        else if (serve_plain(c, d, head, body))
+            ;
         else if (endpoint == EP_MODELS && str_is(head->method, "GET"))
             list_models(d, &c->answer);
         else
