@@ -137,12 +137,15 @@ static struct str write_target(struct request *r, bool same, struct buf *out)
     bool passed = request_is_passed(r);
     buf_add(out, passed ? http1_head(&r->keep.in)->method : STR("POST"));
     buf_addc(out, ' ');
+    size_t begins = buf_len(out);
     buf_add(out, path);
     /* a path of another form, or a signed one, is not for a client to add to */
     if (passed && same)
         write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
     else if (same && provider_type_of(p->type)->path == NULL && p->auth != SIGNER_SIGV4)
         write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
+    if (p->auth == SIGNER_SIGV4) /* the query is signed too */
+        path = arena_copy(&r->keep.arena, str_slice(buf_view(out), begins, buf_len(out)));
     buf_add(out, STR(" HTTP/1.1\r\n"));
     return path;
 }

@@ -131,7 +131,9 @@ static struct str encoded(struct str model, struct arena *a)
 /* v1: ".../openai/v1/chat/completions", the deployment in the body. Dated: ".../openai/deployments/D/chat/completions?api-version=…". */
 struct str provider_path_azure(const struct provider_place *p, struct arena *a)
 {
-    struct str path = str_of(p->x->target->path), base = p->base_path, model;
+    struct str path = exchange_path(p->x), base = p->base_path, model;
+    bool is_raw = p->x->passed != NULL && p->x->passed->kind == ENDPOINT_RAW;
+    if (is_raw) return exchange_target_path(p->x, base, a);
     if (p->x->target->id == DIALECT_ANTHROPIC) { /* Foundry has Claude beside "/openai/v1" */
         ptrdiff_t openai = str_find(base, STR("/openai"));
         return arena_printf(a, "%.*s/anthropic/v1%.*s",
@@ -139,7 +141,7 @@ struct str provider_path_azure(const struct provider_place *p, struct arena *a)
     }
     if (p->api_version.n == 0) return exchange_target_path(p->x, base.n > 0 ? base : STR("/openai/v1"), a);
     if (base.n == 0) base = STR("/openai");
-    if (p->x->target->id == DIALECT_RESPONSES)
+    if (p->x->target->id == DIALECT_RESPONSES || (p->x->passed != NULL && p->model.n == 0)) /* files, batches … */
         return arena_printf(a, "%.*s%.*s?api-version=%.*s", STR_FMT(base), STR_FMT(path), STR_FMT(p->api_version));
     model = encoded(p->model, a);
     return arena_printf(a, "%.*s/deployments/%.*s%.*s?api-version=%.*s", STR_FMT(base), STR_FMT(model), STR_FMT(path),

@@ -66,6 +66,9 @@ def test_azure_in_both_forms_of_its_urls(start_weir):
             for model, wanted in (("m", "/openai/v1/responses"), ("old", "/openai/responses?api-version=2024-10-21")):
                 client.request("POST", "/v1/responses", json.dumps({"model": model, "input": "hi", "store": False}).encode())
                 assert path(upstream.requests[-1]) == wanted
+            for model, wanted in (("m", "/openai/v1/embeddings"), ("old", "/openai/deployments/gpt@x/embeddings?api-version=2024-10-21")):
+                client.request("POST", "/v1/embeddings", json.dumps({"model": model, "input": "hi"}).encode())
+                assert path(upstream.requests[-1]) == wanted
         both["routes"]["claude"] = {"targets": [{"model": "cloud/claude-x"}]}
         weir.configure(both)
         weir.cli("reload")
@@ -157,8 +160,10 @@ def signature(request, secret, region, host):
     scope = parts["Credential"].split("/")
     assert scheme == "AWS4-HMAC-SHA256" and scope[2:] == [region, "bedrock", "aws4_request"]
     names = parts["SignedHeaders"].split(";")
-    assert names == sorted(names) and {"host", "x-amz-date", "content-type"} <= set(names) and header(request, "host") == host
-    canonical = "\n".join(["POST", urllib.parse.quote(path(request), safe="/-_.~"), "",
+    assert names == sorted(names) and {"host", "x-amz-date"} <= set(names) and header(request, "host") == host
+    assert "content-type" in names or not request.body
+    where, _, query = path(request).partition("?")
+    canonical = "\n".join([request.head.split(b" ", 1)[0].decode(), urllib.parse.quote(where, safe="/-_.~"), query,
                            *(f"{n}:{header(request, n)}" for n in names), "", ";".join(names), hashlib.sha256(request.body).hexdigest()])
     date = header(request, "x-amz-date")
     to_sign = "\n".join([scheme, date, "/".join(scope[1:]), hashlib.sha256(canonical.encode()).hexdigest()])
@@ -199,6 +204,11 @@ def test_bedrock_signs_what_it_sends(start_weir):
         costs = [float(weir.anthropic(messages(model=f"cloud/{where}anthropic.claude-opus-5-20260401-v1:0")).header("x-weir-cost-usd"))
                  for where in ("global.", "eu.")]
         assert costs[1] == pytest.approx(1.1 * costs[0]) and costs[0] > 0, "priced as its maker does, a tenth more in one geography"
+
+        with Connection(weir.address) as client:
+            client.request("GET", "/p/cloud/model/x/thing?a=1&b=2%203")
+        assert path(upstream.requests[-1]) == "/model/x/thing?a=1&b=2%203"
+        signature(upstream.requests[-1], KEYS["secret_access_key"], "eu-west-1", host)
 
         assert weir.openai(chat(model="bearer")).status == 200
         assert header(upstream.requests[-1], "authorization") == "Bearer " + SECRETS[0] and header(upstream.requests[-1], "x-amz-date") is None
