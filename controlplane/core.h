@@ -78,6 +78,7 @@ struct core {
     struct http_server *http;
     struct reqlog_groups *groups;
     struct reqlog_sink *sink; /* NULL: no request log is wanted */
+    struct buf line;          /* the one being written; reused */
     bool stdout_is_tty;
     struct metrics *metrics;
 };

@@ -236,13 +236,12 @@ static void on_request(void *core, const struct usage_record *records, unsigned 
     struct core *c = core;
     history_request(records, n);
     if (c->sink == NULL) return;
-    struct buf line = {0};
+    buf_clear(&c->line);
     if (c->stdout_is_tty)
-        reqlog_text(records, n, colour_flags() | REQLOG_TIME, &line);
+        reqlog_text(records, n, colour_flags() | REQLOG_TIME, &c->line);
     else
-        reqlog_json(records, n, &line);
-    reqlog_sink_line(c->sink, buf_view(&line));
-    buf_fini(&line);
+        reqlog_json(records, n, &c->line);
+    reqlog_sink_line(c->sink, buf_view(&c->line));
 }
 
 static void on_recovered(void *core, unsigned worker, unsigned estimates)
@@ -448,6 +447,7 @@ static void fini(struct core *c)
     http_server_stop(&c->http);
     if (c->store != NULL) store_close(&c->store);
     reqlog_groups_free(&c->groups);
+    buf_fini(&c->line);
     reqlog_sink_free(&c->sink, 500);
     metrics_free(&c->metrics);
     credential_keep_stop(c);

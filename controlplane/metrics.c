@@ -11,23 +11,26 @@
 
 enum unit { COUNT, NANOUSD, MICROSECONDS };
 
+enum family_id { REQUESTS, ATTEMPTS, REFUSED, TOKENS, COST, PRICE_MISSING, ABORTED, OVERHEAD, FAMILIES_N };
+
 /* Names of design: base units, _total on counters, a closed list of labels. */
 static const struct family {
     const char *name;
     enum unit unit;
     bool is_histogram;
     const char *help;
-} FAMILIES[] = {
-    {"weir_requests_total", COUNT, false, "Requests of clients, by how they ended."},
-    {"weir_attempts_total", COUNT, false, "Tries of a provider, by how they ended."},
-    {"weir_refused_total", COUNT, false, "Requests refused here, by reason."},
-    {"weir_tokens_total", COUNT, false, "Tokens, by kind; reasoning is part of output."},
-    {"weir_cost_usd_total", NANOUSD, false, "Dollars, by what the figure rests on."},
-    {"weir_price_missing_total", COUNT, false, "Attempts whose cost is not known for want of a price."},
-    {"weir_stream_aborted_total", COUNT, false, "Streams that ended early, by the side that ended them."},
-    {"weir_overhead_seconds", MICROSECONDS, true, "Time of a request that weir itself took."},
+} FAMILIES[FAMILIES_N] = {
+    [REQUESTS] = {"weir_requests_total", COUNT, false, "Requests of clients, by how they ended."},
+    [ATTEMPTS] = {"weir_attempts_total", COUNT, false, "Tries of a provider, by how they ended."},
+    [REFUSED] = {"weir_refused_total", COUNT, false, "Requests refused here, by reason."},
+    [TOKENS] = {"weir_tokens_total", COUNT, false, "Tokens, by kind; reasoning is part of output."},
+    [COST] = {"weir_cost_usd_total", NANOUSD, false, "Dollars, by what the figure rests on."},
+    [PRICE_MISSING] = {"weir_price_missing_total", COUNT, false,
+                       "Attempts whose cost is not known for want of a price."},
+    [ABORTED] = {"weir_stream_aborted_total", COUNT, false, "Streams that ended early, by the side that ended them."},
+    [OVERHEAD] = {"weir_overhead_seconds", MICROSECONDS, true, "Time of a request that weir itself took."},
 };
-enum { FAMILIES_N = sizeof FAMILIES / sizeof *FAMILIES, OVERHEAD = FAMILIES_N - 1, BUCKETS = 1024 };
+enum { BUCKETS = 1024 };
 
 static const struct {
     uint64_t us;
@@ -45,6 +48,7 @@ struct series {
 
 struct metrics {
     struct series *bucket[BUCKETS];
+    struct series *last[FAMILIES_N]; /* counted last: one call is mostly like the one before */
     unsigned n;
     struct buf labels;     /* of the series being counted; reused */
     uint64_t le[LE_N + 1]; /* not cumulative; the last is +Inf */
@@ -102,7 +106,7 @@ void metrics_label(struct buf *labels, const char *name, struct str value)
 
 /* ---- counting ---- */
 
-static void add(struct metrics *m, unsigned family, struct str labels, int64_t n)
+static struct series *find(struct metrics *m, unsigned family, struct str labels)
 {
     uint32_t h = 2166136261u ^ family; /* FNV-1a */
     for (size_t i = 0; i < labels.n; i++) h = (h ^ (unsigned char)labels.p[i]) * 16777619u;
@@ -115,7 +119,14 @@ static void add(struct metrics *m, unsigned family, struct str labels, int64_t n
         *at = s;
         m->n++;
     }
-    if (__builtin_add_overflow((*at)->value, n, &(*at)->value)) (*at)->value = INT64_MAX;
+    return *at;
+}
+
+static void add(struct metrics *m, unsigned family, struct str labels, int64_t n)
+{
+    struct series *s = m->last[family];
+    if (s == NULL || !str_is(labels, s->labels)) s = m->last[family] = find(m, family, labels);
+    if (__builtin_add_overflow(s->value, n, &s->value)) s->value = INT64_MAX;
 }
 
 static unsigned family_of(const char *name)
@@ -137,14 +148,14 @@ struct label {
     struct str value;
 };
 
-static void count(struct metrics *m, const char *family, const struct label *labels, int64_t n)
+static void count(struct metrics *m, enum family_id family, const struct label *labels, int64_t n)
 {
     struct buf *text = &m->labels;
     bool is_too_many = m->n >= METRICS_SERIES;
     buf_clear(text);
     for (; labels->name != NULL; labels++)
         metrics_label(text, labels->name, is_too_many ? STR("other") : labels->value);
-    add(m, family_of(family), buf_view(text), n);
+    add(m, family, buf_view(text), n);
 }
 #define LABELS(...)        \
     (const struct label[]) \
@@ -204,11 +215,10 @@ static void count_request(struct metrics *m, const struct usage_record *r)
                                            [SNAP_CONVERSE] = "converse"};
     const char *dialect = r->client_dialect < sizeof dialects / sizeof *dialects ? dialects[r->client_dialect] : "?";
     count(
-        m, "weir_requests_total",
+        m, REQUESTS,
         LABELS({"route", RECORD_TEXT(r->route)}, {"dialect", str_of(dialect)}, {"outcome", str_of(request_outcome(r))}),
         1);
-    if (r->kind == RECORD_REFUSED)
-        count(m, "weir_refused_total", LABELS({"reason", str_of(refusal_reason(r->err))}), 1);
+    if (r->kind == RECORD_REFUSED) count(m, REFUSED, LABELS({"reason", str_of(refusal_reason(r->err))}), 1);
     unsigned i = 0;
     while (i < LE_N && r->overhead_us > OVERHEAD_LE[i].us) i++;
     m->le[i]++;
@@ -218,14 +228,14 @@ static void count_request(struct metrics *m, const struct usage_record *r)
 
 static void count_tokens(struct metrics *m, const char *type, int64_t n)
 {
-    if (n > 0) count(m, "weir_tokens_total", LABELS({"type", str_of(type)}), n);
+    if (n > 0) count(m, TOKENS, LABELS({"type", str_of(type)}), n);
 }
 
 static void count_attempt(struct metrics *m, const struct usage_record *r)
 {
     struct str provider = RECORD_TEXT(r->provider), model = RECORD_TEXT(r->model);
     if (m->is_known != NULL && !m->is_known(m->ctx, provider, model)) model = STR("other");
-    count(m, "weir_attempts_total",
+    count(m, ATTEMPTS,
           LABELS({"provider", provider}, {"model", model}, {"outcome", str_of(attempt_outcome(r))},
                  {"error_type", str_of(r->err == WEIR_OK ? "" : err_word((enum weir_err)r->err))}),
           1);
@@ -236,15 +246,14 @@ static void count_attempt(struct metrics *m, const struct usage_record *r)
     count_tokens(m, "reasoning", r->usage.out_reasoning);
     const char *basis = price_basis_word((enum price_basis)r->basis);
     if (r->cost_nanousd < 0)
-        count(m, "weir_price_missing_total", LABELS({"model", model}), 1);
+        count(m, PRICE_MISSING, LABELS({"model", model}), 1);
     else if (r->cost_nanousd > 0)
-        count(m, "weir_cost_usd_total",
+        count(m, COST,
               LABELS({"provider", provider}, {"model", model}, {"key", RECORD_TEXT(r->key)},
                      {"basis", str_of(basis == NULL ? "computed" : basis)}),
               r->cost_nanousd);
     if ((r->flags & RECORD_STREAM) && r->ttft_us > 0 && r->outcome != OUTCOME_OK)
-        count(m, "weir_stream_aborted_total",
-              LABELS({"side", str_of(r->outcome == OUTCOME_CANCELLED ? "client" : "provider")}), 1);
+        count(m, ABORTED, LABELS({"side", str_of(r->outcome == OUTCOME_CANCELLED ? "client" : "provider")}), 1);
 }
 
 void metrics_record(struct metrics *m, const struct usage_record *r)

@@ -222,7 +222,8 @@ void reqlog_sink_line(struct reqlog_sink *s, struct str line)
     } else {
         buf_add(&s->queue, line);
         buf_addc(&s->queue, '\n');
-        if (was_empty || buf_len(&s->queue) >= GATHER_BYTES) pthread_cond_signal(&s->work);
+        bool was_enough = buf_len(&s->queue) - line.n - 1 >= GATHER_BYTES;
+        if (was_empty || (!was_enough && buf_len(&s->queue) >= GATHER_BYTES)) pthread_cond_signal(&s->work);
     }
     pthread_mutex_unlock(&s->lock);
 }

@@ -234,7 +234,7 @@ static void add_ms(struct buf *out, uint64_t us)
 
 static void write_timing(struct request *r, struct buf *out)
 {
-    uint64_t all = (clock_mono_ns() - r->started_ns) / 1000, ours = meter_overhead_us(r);
+    uint64_t now_ns = clock_mono_ns(), all = (now_ns - r->started_ns) / 1000, ours = meter_overhead_us(r, now_ns);
     buf_add(out, STR("server-timing: weir;dur="));
     add_ms(out, ours);
     buf_add(out, STR(", provider;dur="));

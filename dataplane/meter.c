@@ -88,9 +88,10 @@ static void put(char *field, size_t bytes, struct str s)
 
 static struct str session_of(const struct request *r)
 {
-    static const char *const names[] = {"x-weir-session", "x-claude-code-session-id", "session-id", "x-session-id"};
+    static const struct str names[] = {
+        {"x-weir-session", 14}, {"x-claude-code-session-id", 24}, {"session-id", 10}, {"x-session-id", 12}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        struct str v = http1_get(http1_head(&r->keep.in), names[i]);
+        struct str v = http1_find(http1_head(&r->keep.in), names[i]);
         if (v.n > 0) return v;
     }
     return r->call.session;
@@ -282,9 +283,9 @@ void meter_attempt_end(struct request *r, enum record_outcome outcome, enum weir
     r->record_waits = true;
 }
 
-uint64_t meter_overhead_us(const struct request *r)
+uint64_t meter_overhead_us(const struct request *r, uint64_t now_ns)
 {
-    return (r->run_ns + (clock_mono_ns() - r->entered_ns)) / 1000;
+    return (r->run_ns + (now_ns - r->entered_ns)) / 1000;
 }
 
 static void count(_Atomic uint64_t *counter)
@@ -292,11 +293,11 @@ static void count(_Atomic uint64_t *counter)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
-static void fill_last(struct request *r, struct usage_record *u)
+static void fill_last(struct request *r, struct usage_record *u, uint64_t now_ns)
 {
     u->flags |= RECORD_FINAL;
     u->client_status = r->client_status;
-    u->overhead_us = meter_overhead_us(r);
+    u->overhead_us = meter_overhead_us(r, now_ns);
     u->bytes_in = buf_len(&r->keep.body);
     u->bytes_out = r->bytes_out;
 }
@@ -306,8 +307,9 @@ void meter_commit(struct request *r, bool last)
     struct usage_record *u = &r->rec;
     if (!r->record_waits) return;
     r->record_waits = false;
-    u->request_us = (clock_mono_ns() - r->started_ns) / 1000;
-    if (last) fill_last(r, u);
+    uint64_t now_ns = clock_mono_ns();
+    u->request_us = (now_ns - r->started_ns) / 1000;
+    if (last) fill_last(r, u, now_ns);
     if (r->slot != NULL)
         journal_commit(&r->w->journal, r->slot, u);
     else if (!journal_add(&r->w->journal,
@@ -327,9 +329,10 @@ void meter_refused(struct request *r, enum record_outcome outcome)
     u->cost_nanousd = 0;
     u->started_wall_ns = r->started_wall_ns;
     attempt_id(r->w, u->started_wall_ns, u->attempt_id);
-    u->request_us = (clock_mono_ns() - r->started_ns) / 1000;
+    uint64_t now_ns = clock_mono_ns();
+    u->request_us = (now_ns - r->started_ns) / 1000;
     PUT(u->detail, r->why);
-    fill_last(r, u);
+    fill_last(r, u, now_ns);
     count(&r->w->journal.j->count.refused);
     if (!journal_add(&r->w->journal, u)) count(&r->w->journal.j->count.dropped);
 }

@@ -34,4 +34,4 @@ void meter_commit(struct request *r, bool last);
 /* The call ended without an attempt. */
 void meter_refused(struct request *r, enum record_outcome outcome);
 
-uint64_t meter_overhead_us(const struct request *r);
+uint64_t meter_overhead_us(const struct request *r, uint64_t now_ns);

@@ -147,7 +147,7 @@ const struct step *relay_head(struct request *r)
     const struct http1_head *h = http1_head(&r->up->in);
     struct str coding = http1_get(h, "content-encoding");
     uint64_t now = uv_now(&r->w->loop);
-    for (unsigned i = 0; i < h->n; i++) hide_key(r, h->header[i].value);
+    hide_key(r, http1_text(&r->up->in)); /* all of the head at once: one search instead of one a header */
     r->status = h->status;
     buf_clear(&r->keep.held);
     buf_clear(&r->keep.out);

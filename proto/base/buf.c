@@ -160,6 +160,10 @@ void buf_add_json(struct buf *b, struct str s)
     size_t plain = 0; /* start of the run that can be copied as it is */
     for (size_t i = 0; i < s.n;) {
         unsigned char c = (unsigned char)s.p[i];
+        if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') { /* nearly all text is this */
+            i++;
+            continue;
+        }
         bool escape = c < 0x20 || c == '"' || c == '\\' || c == 0x7F;
         size_t n = escape ? 1 : utf8_length(str_slice(s, i, s.n));
         if (!escape && n > 0) {

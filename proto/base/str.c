@@ -39,27 +39,30 @@ static unsigned char lower(char c)
     return u >= 'A' && u <= 'Z' ? (unsigned char)(u | 0x20) : u;
 }
 
-/* Bytes that differ may be the same letter only where nothing but bit 0x20 differs. */
-static bool may_be_same(uint64_t difference)
+/* Eight bytes at once: the same but for bit 0x20, and that differs in ASCII letters only. */
+static bool are_same_letters(const char *a, const char *b)
 {
-    return (difference & ~0x2020202020202020ull) == 0;
+    const uint64_t top = 0x8080808080808080ull, bit = 0x2020202020202020ull;
+    uint64_t x, y;
+    memcpy(&x, a, 8);
+    memcpy(&y, b, 8);
+    uint64_t differs = x ^ y, low = (x | bit) & ~top;
+    if (differs == 0) return true;
+    if ((differs & ~bit) != 0) return false;
+    uint64_t from_a = low + 0x1F1F1F1F1F1F1F1Full,
+             beyond_z = low + 0x0505050505050505ull; /* 'a' and '{' reach the top bit */
+    return (differs << 2 & ~(from_a & ~beyond_z & ~x)) == 0;
 }
 
-bool str_ieq(struct str a, struct str b)
+bool str_ieq_bytes(const char *a, const char *b, size_t n)
 {
-    if (a.n != b.n) return false;
-    size_t i = 0;
-    for (; i + 8 <= a.n; i += 8) { /* header names: most are equal or differ at once */
-        uint64_t x, y;
-        memcpy(&x, a.p + i, 8);
-        memcpy(&y, b.p + i, 8);
-        if (x == y) continue;
-        if (!may_be_same(x ^ y)) return false;
-        for (size_t k = i; k < i + 8; k++)
-            if (lower(a.p[k]) != lower(b.p[k])) return false;
+    if (n >= 8) { /* the last eight bytes overlap those before them */
+        for (size_t i = 0; i + 8 < n; i += 8)
+            if (!are_same_letters(a + i, b + i)) return false;
+        return are_same_letters(a + n - 8, b + n - 8);
     }
-    for (; i < a.n; i++)
-        if (a.p[i] != b.p[i] && lower(a.p[i]) != lower(b.p[i])) return false;
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i])) return false;
     return true;
 }
 

@@ -26,7 +26,12 @@ struct str str_slice(struct str s, size_t from, size_t to); /* clamped to s */
 struct str str_trim(struct str s);                          /* blanks and tabs at both ends: HTTP's OWS */
 bool str_is_blank(struct str s);                            /* nothing but JSON's white space; also empty */
 
-bool str_ieq(struct str a, struct str b); /* ASCII letters only */
+bool str_ieq_bytes(const char *a, const char *b, size_t n);
+static inline bool str_ieq(struct str a,
+                           struct str b) /* ASCII letters only; most differ in length or in the first one */
+{
+    return a.n == b.n && (a.n == 0 || (((a.p[0] ^ b.p[0]) & ~0x20) == 0 && str_ieq_bytes(a.p, b.p, a.n)));
+}
 /* Inline: nearly all comparisons are with a literal, whose length the compiler knows, and most are decided by it. */
 static inline bool str_eq(struct str a, struct str b)
 {

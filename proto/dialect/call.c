@@ -42,30 +42,34 @@ enum member {
     M_COUNT
 };
 
-static const char *const MEMBERS[M_COUNT] = {
-    "model",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "max_output_tokens",
-    "n",
-    "tools",
-    "messages",
-    "input",
-    "text",
-    "system",
-    "response_format",
-    "output_config",
-    "metadata",
-    "user",
-    "prompt_cache_key",
-    "contents",
-    "generationConfig",
-    "generation_config",
-    "inferenceConfig",
-    "toolConfig",
-    "outputConfig",
+#define MEMBER(text)             \
+    {                            \
+        "" text, sizeof text - 1 \
+    }
+static const struct str MEMBERS[M_COUNT] = {
+    MEMBER("model"),
+    MEMBER("stream"),
+    MEMBER("stream_options"),
+    MEMBER("max_tokens"),
+    MEMBER("max_completion_tokens"),
+    MEMBER("max_output_tokens"),
+    MEMBER("n"),
+    MEMBER("tools"),
+    MEMBER("messages"),
+    MEMBER("input"),
+    MEMBER("text"),
+    MEMBER("system"),
+    MEMBER("response_format"),
+    MEMBER("output_config"),
+    MEMBER("metadata"),
+    MEMBER("user"),
+    MEMBER("prompt_cache_key"),
+    MEMBER("contents"),
+    MEMBER("generationConfig"),
+    MEMBER("generation_config"),
+    MEMBER("inferenceConfig"),
+    MEMBER("toolConfig"),
+    MEMBER("outputConfig"),
 };
 
 struct reading {
@@ -88,8 +92,8 @@ static enum weir_err collect(struct reading *r, struct str body)
     struct json_member m;
     while (json_next_member(body, &at, &m, &r->scratch))
         for (unsigned i = 0; i < M_COUNT; i++) {
-            if (!str_is(m.key, MEMBERS[i])) continue;
-            if (r->value[i].p != NULL) return bad(r, "the body has the member \"%s\" twice", MEMBERS[i]);
+            if (!str_eq(m.key, MEMBERS[i])) continue;
+            if (r->value[i].p != NULL) return bad(r, "the body has the member \"%s\" twice", MEMBERS[i].p);
             r->value[i] = m.value;
             break;
         }
@@ -105,7 +109,7 @@ static enum weir_err read_bool(struct reading *r, enum member m, bool *ret_value
 {
     struct str v = r->value[m];
     if (is_absent(v)) return WEIR_OK;
-    if (!str_is(v, "true") && !str_is(v, "false")) return bad(r, "%s must be true or false", MEMBERS[m]);
+    if (!str_is(v, "true") && !str_is(v, "false")) return bad(r, "%s must be true or false", MEMBERS[m].p);
     *ret_value = str_is(v, "true");
     return WEIR_OK;
 }
@@ -116,7 +120,7 @@ static enum weir_err read_count(struct reading *r, enum member m, int64_t least,
     int64_t n;
     if (is_absent(v)) return WEIR_OK;
     if (!str_i64(v, &n) || n < least || n > INT32_MAX)
-        return bad(r, "%s must be a whole number in its range", MEMBERS[m]);
+        return bad(r, "%s must be a whole number in its range", MEMBERS[m].p);
     *ret_value = n;
     return WEIR_OK;
 }
@@ -131,9 +135,9 @@ static struct str read_string(struct reading *r, struct str value)
 static enum weir_err read_model(struct reading *r, struct call *call)
 {
     if (call->model.n > 0) return WEIR_OK; /* the path has it */
-    if (is_absent(r->value[M_MODEL])) return bad(r, "%s is missing", MEMBERS[M_MODEL]);
+    if (is_absent(r->value[M_MODEL])) return bad(r, "%s is missing", MEMBERS[M_MODEL].p);
     call->model = read_string(r, r->value[M_MODEL]);
-    if (call->model.n == 0) return bad(r, "%s must be a text that is not empty", MEMBERS[M_MODEL]);
+    if (call->model.n == 0) return bad(r, "%s must be a text that is not empty", MEMBERS[M_MODEL].p);
     return WEIR_OK;
 }
 
@@ -145,7 +149,7 @@ static enum weir_err read_openai(struct reading *r, struct call *call)
     if (e == WEIR_OK) e = read_count(r, M_MAX_COMPLETION_TOKENS, 0, &call->max_output);
     if (e != WEIR_OK) return e;
     switch (json_find(r->value[M_STREAM_OPTIONS], "include_usage", &usage, &r->scratch)) {
-    case JSON_TWICE: return bad(r, "%s.include_usage is there twice", MEMBERS[M_STREAM_OPTIONS]);
+    case JSON_TWICE: return bad(r, "%s.include_usage is there twice", MEMBERS[M_STREAM_OPTIONS].p);
     case JSON_FOUND: call->include_usage = json_is_true(usage); break;
     case JSON_ABSENT: break;
     }
@@ -321,15 +325,28 @@ static void count_parts(struct media *m, yyjson_val *content)
     }
 }
 
+/* Whether a part may be a picture, a sound or a document: one look at each quote and each backslash. */
+static bool may_have_media(struct str messages, bool gemini)
+{
+    if (str_chr(messages, '\\') >= 0 && str_contains(messages, STR("\\u")))
+        return true; /* it could hide a type's name */
+    if (gemini && str_contains(messages, STR("ata\""))) return true;
+    for (ptrdiff_t at; (at = str_chr(messages, '"')) >= 0;) {
+        messages = str_slice(messages, (size_t)at + 1, messages.n);
+        if (messages.n == 0 || (messages.p[0] != 'i' && messages.p[0] != 'a')) continue;
+        if (str_starts(messages, STR("image")) || str_starts(messages, STR("audio\"")) ||
+            str_starts(messages, STR("input_audio")) || str_starts(messages, STR("input_image")))
+            return true;
+    }
+    return false;
+}
+
 static enum weir_err bound_input(enum dialect_id client, struct reading *r, struct str body, struct call *call)
 {
     struct str messages = r->value[client == DIALECT_RESPONSES ? M_INPUT : M_MESSAGES];
     if (r->value[M_CONTENTS].p != NULL && r->gemini) messages = r->value[M_CONTENTS];
     struct media m = {.image_tokens = str_icontains(call->model, STR("4o-mini")) ? IMAGE_TOKENS_4O_MINI : IMAGE_TOKENS};
-    if ((r->gemini && str_contains(messages, STR("ata\""))) || str_contains(messages, STR("\"image")) ||
-        str_contains(messages, STR("\"input_audio")) || str_contains(messages, STR("\"audio\"")) ||
-        str_contains(messages, STR("\"input_image")) ||
-        str_contains(messages, STR("\\u"))) { /* an escape could hide a type's name */
+    if (may_have_media(messages, r->gemini)) {
         yyjson_val *root, *message;
         struct arena tree;
         arena_init(&tree, 64 * 1024);
@@ -370,9 +387,9 @@ static enum weir_err read_members(enum dialect_id client, struct reading *r, str
             : client == DIALECT_CONVERSE  ? read_converse(r, call)
                                           : read_openai(r, call);
     if (e == WEIR_OK && client == DIALECT_RESPONSES) {
-        if (is_absent(r->value[M_INPUT])) e = bad(r, "%s is missing", MEMBERS[M_INPUT]);
+        if (is_absent(r->value[M_INPUT])) e = bad(r, "%s is missing", MEMBERS[M_INPUT].p);
     } else if (e == WEIR_OK && !r->gemini && (r->value[M_MESSAGES].n == 0 || r->value[M_MESSAGES].p[0] != '['))
-        e = bad(r, "%s must be an array", MEMBERS[M_MESSAGES]);
+        e = bad(r, "%s must be an array", MEMBERS[M_MESSAGES].p);
     if (e != WEIR_OK) return e;
     call->needs_tools = is_filled_array(r->value[M_TOOLS]);
     return bound_input(client, r, body, call);

@@ -33,7 +33,7 @@ static void capped_free(void *ctx, void *p)
 
 /* Whether the text may nest deeper than JSON_MAX_DEPTH. Events and most bodies have fewer brackets than that in all, which is
  * seen at a fraction of the cost of reading them; yyjson then checks the grammar itself. */
-static bool may_be_deep(struct str text)
+static bool may_be_deep_text(struct str text)
 {
     const uint64_t low = 0x7F7F7F7F7F7F7F7Full, blank = 0x2020202020202020ull, brace = 0x7B7B7B7B7B7B7B7Bull;
     size_t opened = 0, i = 0;
@@ -49,14 +49,30 @@ static bool may_be_deep(struct str text)
     return opened > JSON_MAX_DEPTH;
 }
 
-enum weir_err tree_read(struct str text, struct arena *a, yyjson_val **ret_root, struct str *ret_why)
+enum { READ_FIRST_BYTES = 16 * 1024 };
+
+/* The same of a tree, for a text so small that it may be read first: its values are fewer than its bytes. yyjson does not recurse. */
+static bool may_be_deep_tree(yyjson_doc *doc)
+{
+    const yyjson_val *v = yyjson_doc_get_root(doc);
+    size_t n = yyjson_doc_get_val_count(doc), nests = 0;
+    for (size_t i = 0; n > JSON_MAX_DEPTH && i < n; i++) nests += yyjson_is_ctn((yyjson_val *)(uintptr_t)&v[i]);
+    return nests > JSON_MAX_DEPTH;
+}
+
+static bool is_too_deep(struct str text, struct arena *a, struct str *ret_why)
 {
     unsigned depth;
     struct json_error bad;
-    if (may_be_deep(text) && !json_check(text, &depth, &bad)) {
-        *ret_why = arena_printf(a, "%s at byte %zu", bad.what, bad.at);
-        return WEIR_BAD_JSON;
-    }
+    if (json_check(text, &depth, &bad)) return false;
+    *ret_why = arena_printf(a, "%s at byte %zu", bad.what, bad.at);
+    return true;
+}
+
+enum weir_err tree_read(struct str text, struct arena *a, yyjson_val **ret_root, struct str *ret_why)
+{
+    bool is_small = text.n <= READ_FIRST_BYTES;
+    if (!is_small && may_be_deep_text(text) && is_too_deep(text, a, ret_why)) return WEIR_BAD_JSON;
     size_t cap = text.n * TREE_BYTES_PER_BYTE + TREE_SLACK_BYTES;
     struct capped capped = {a, cap < TREE_MAX_BYTES ? cap : TREE_MAX_BYTES};
     yyjson_alc alc = {capped_alloc, capped_realloc, capped_free, &capped};
@@ -71,6 +87,7 @@ enum weir_err tree_read(struct str text, struct arena *a, yyjson_val **ret_root,
         *ret_why = arena_printf(a, "%s at byte %zu", err.msg, err.pos);
         return WEIR_BAD_JSON;
     }
+    if (is_small && may_be_deep_tree(doc) && is_too_deep(text, a, ret_why)) return WEIR_BAD_JSON;
     *ret_root = yyjson_doc_get_root(doc);
     return WEIR_OK;
 }
@@ -78,11 +95,6 @@ enum weir_err tree_read(struct str text, struct arena *a, yyjson_val **ret_root,
 struct str tree_str(yyjson_val *v)
 {
     return yyjson_is_str(v) ? (struct str){yyjson_get_str(v), yyjson_get_len(v)} : STR_NULL;
-}
-
-struct str tree_get_str(yyjson_val *o, const char *k)
-{
-    return tree_str(yyjson_obj_get(o, k));
 }
 
 struct str tree_num(yyjson_val *v)
@@ -113,22 +125,22 @@ bool tree_i64(yyjson_val *v, int64_t *ret_value)
     return str_i64(s, ret_value) || integral_double(s, ret_value);
 }
 
-int64_t tree_get_i64(yyjson_val *o, const char *k)
+yyjson_val *tree_member(yyjson_val *o, struct str k)
+{
+    yyjson_val *v = yyjson_obj_getn(o, k.p, k.n);
+    return yyjson_is_null(v) ? NULL : v;
+}
+
+int64_t tree_member_i64(yyjson_val *o, struct str k)
 {
     int64_t v;
-    return tree_i64(yyjson_obj_get(o, k), &v) ? v : -1;
+    return tree_i64(yyjson_obj_getn(o, k.p, k.n), &v) ? v : -1;
 }
 
-int8_t tree_get_bool(yyjson_val *o, const char *k)
+int8_t tree_member_bool(yyjson_val *o, struct str k)
 {
-    yyjson_val *v = yyjson_obj_get(o, k);
+    yyjson_val *v = yyjson_obj_getn(o, k.p, k.n);
     return yyjson_is_true(v) ? 1 : yyjson_is_false(v) ? 0 : -1;
-}
-
-yyjson_val *tree_get(yyjson_val *o, const char *k)
-{
-    yyjson_val *v = yyjson_obj_get(o, k);
-    return yyjson_is_null(v) ? NULL : v;
 }
 
 static void emit_object(struct buf *out, yyjson_val *o)

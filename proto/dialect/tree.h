@@ -19,13 +19,31 @@ enum { TREE_BYTES_PER_BYTE = 32, TREE_SLACK_BYTES = 64 * 1024, TREE_MAX_BYTES = 
 /* WEIR_BAD_JSON with a text that names the byte, or WEIR_TOO_LARGE. */
 enum weir_err tree_read(struct str text, struct arena *a, yyjson_val **ret_root, struct str *ret_why);
 
-struct str tree_str(yyjson_val *v);                    /* a string's text; empty for anything else */
-struct str tree_get_str(yyjson_val *o, const char *k); /* of a member */
-struct str tree_num(yyjson_val *v);                    /* a number's text, as it stood; empty for anything else */
-bool tree_i64(yyjson_val *v, int64_t *ret_value);      /* integers only ("5", "5.0" and "5e0" are; "5.5" is not) */
-int64_t tree_get_i64(yyjson_val *o, const char *k);    /* -1: absent or no integer */
-int8_t tree_get_bool(yyjson_val *o, const char *k);    /* -1: absent or no boolean */
-yyjson_val *tree_get(yyjson_val *o, const char *k);    /* NULL also for a member that is null */
+struct str tree_str(yyjson_val *v);               /* a string's text; empty for anything else */
+struct str tree_num(yyjson_val *v);               /* a number's text, as it stood; empty for anything else */
+bool tree_i64(yyjson_val *v, int64_t *ret_value); /* integers only ("5", "5.0" and "5e0" are; "5.5" is not) */
+
+yyjson_val *tree_member(yyjson_val *o, struct str k); /* NULL also for a member that is null */
+int64_t tree_member_i64(yyjson_val *o, struct str k);
+int8_t tree_member_bool(yyjson_val *o, struct str k);
+
+/* The same by a literal, inline: the compiler knows its length, and looking for it at run time costs as much as the comparison. */
+static inline yyjson_val *tree_get(yyjson_val *o, const char *k)
+{
+    return tree_member(o, (struct str){k, strlen(k)});
+}
+static inline struct str tree_get_str(yyjson_val *o, const char *k)
+{
+    return tree_str(tree_member(o, (struct str){k, strlen(k)}));
+}
+static inline int64_t tree_get_i64(yyjson_val *o, const char *k) /* -1: absent or no integer */
+{
+    return tree_member_i64(o, (struct str){k, strlen(k)});
+}
+static inline int8_t tree_get_bool(yyjson_val *o, const char *k) /* -1: absent or no boolean */
+{
+    return tree_member_bool(o, (struct str){k, strlen(k)});
+}
 
 /* A value as JSON text without blanks: numbers as they stood, keys in their order. */
 void tree_emit(struct buf *out, yyjson_val *v);

@@ -239,15 +239,31 @@ static const char *first_byte_is_wrong(const struct http1 *h, unsigned char c)
 
 /* What can be told from one byte is told at once: who sends garbage without a line end would otherwise be waited for.
  * Bytes above 0x7F and tabs stand in reason phrases only (RFC 9112 §4). */
-static bool is_line_byte(const struct http1 *h, unsigned char c)
+static bool is_line_byte(enum http1_role role, unsigned char c)
 {
-    if (h->role == HTTP1_RESPONSE) return (c >= 0x20 && c != 0x7F) || c == '\t';
+    if (role == HTTP1_RESPONSE) return (c >= 0x20 && c != 0x7F) || c == '\t';
     return c >= 0x20 && c < 0x7F;
+}
+
+/* The ordinary case, at a fraction of the cost: the whole line, without fault, is in the input. */
+static bool take_whole_line(struct http1 *h, struct str *in)
+{
+    ptrdiff_t end = h->head_raw > 0 ? -1 : str_chr(str_slice(*in, 0, h->limits.line_bytes), '\n');
+    if (end < 2 || in->p[end - 1] != '\r' || first_byte_is_wrong(h, (unsigned char)in->p[0]) != NULL) return false;
+    bool fine = true;
+    for (ptrdiff_t i = 1; i < end - 1; i++) /* no early end: so the compiler takes many bytes at a time */
+        fine &= is_line_byte(h->role, (unsigned char)in->p[i]);
+    if (!fine) return false;
+    buf_add(&h->bytes, str_slice(*in, 0, (size_t)end + 1));
+    h->head_raw = (uint32_t)end + 1;
+    *in = str_slice(*in, (size_t)end + 1, in->n);
+    return true;
 }
 
 /* Takes bytes up to the line's end. False: the line is not whole yet, or the message is bad. */
 static bool take_line(struct http1 *h, struct str *in)
 {
+    if (take_whole_line(h, in)) return true;
     size_t i = 0;
     bool whole = false;
     size_t have = h->bytes.len;
@@ -265,7 +281,7 @@ static bool take_line(struct http1 *h, struct str *in)
             why = "a bare LF ends the start line";
         else if (have + i == h->line_at && c != '\r')
             why = first_byte_is_wrong(h, c);
-        else if (c != '\r' && c != '\n' && !is_line_byte(h, c))
+        else if (c != '\r' && c != '\n' && !is_line_byte(h->role, c))
             why = "a control or non-ASCII character in the start line";
         after_cr = c == '\r';
         whole = c == '\n';
@@ -388,6 +404,11 @@ enum http1_event http1_eof(struct http1 *h)
 const struct http1_head *http1_head(const struct http1 *h)
 {
     return &h->head;
+}
+
+struct str http1_text(const struct http1 *h)
+{
+    return buf_view(&h->bytes);
 }
 
 enum weir_err http1_error(const struct http1 *h, const char **ret_text)

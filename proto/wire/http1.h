@@ -98,9 +98,16 @@ enum http1_event http1_eof(struct http1 *h);
 /* Until the next http1_reset(). After HTTP1_BAD it holds what was read before the fault (a start line at most, or the whole head
  * when it is the body that is refused), so that a refusal can be spoken in the right dialect. */
 const struct http1_head *http1_head(const struct http1 *h);
+/* All of its text, names and values one behind the other: what is changed here changes in http1_head(). */
+struct str http1_text(const struct http1 *h);
 enum weir_err http1_error(const struct http1 *h, const char **ret_text);
 
-struct str http1_get(const struct http1_head *head, const char *name); /* first header of that name; p NULL: absent */
+struct str http1_find(const struct http1_head *head, struct str name); /* first header of that name; p NULL: absent */
+/* Inline: nearly all names are literals, whose length the compiler knows. */
+static inline struct str http1_get(const struct http1_head *head, const char *name)
+{
+    return http1_find(head, (struct str){name, strlen(name)});
+}
 
 /* ---- out ---- */
 void http1_write_request_line(struct buf *out, struct str method, struct str target);

@@ -139,9 +139,35 @@ static void distances_are_counted(void **state)
     assert_int_equal(str_distance((struct str){longer, 64}, (struct str){longer, 63}, 2), 1);
 }
 
+static bool reference_ieq(unsigned char a, unsigned char b)
+{
+    return a == b || ((a ^ b) == 0x20 && ((a >= 'A' && a <= 'Z') || (b >= 'A' && b <= 'Z')));
+}
+
+/* Short, one word and overlapping words: in each, every pair of bytes at the first, a middle and the last place. */
+static void equal_but_for_case_means_letters_only(void **state)
+{
+    static const size_t lengths[] = {1, 7, 8, 11, 17};
+    (void)state;
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++)
+        for (unsigned a = 0; a < 256; a++)
+            for (unsigned b = 0; b < 256; b++)
+                for (unsigned place = 0; place < 3; place++) {
+                    char x[17], y[17];
+                    size_t n = lengths[k], at = place == 0 ? 0 : place == 1 ? n / 2 : n - 1;
+                    memset(x, 'q', n);
+                    memset(y, 'Q', n);
+                    x[at] = (char)a;
+                    y[at] = (char)b;
+                    assert_int_equal(str_ieq((struct str){x, n}, (struct str){y, n}),
+                                     reference_ieq((unsigned char)a, (unsigned char)b));
+                }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_but_for_case_means_letters_only),
         cmocka_unit_test(views_are_cut_and_compared),
         cmocka_unit_test(parts_are_found),
         cmocka_unit_test(a_list_is_split),
