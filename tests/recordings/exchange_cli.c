@@ -3,7 +3,8 @@
  *   exchange_cli CLIENT TARGET MODEL REQUEST [ANSWER STATUS [PIECE]]
  *
  * CLIENT and TARGET are dialect names; the paths of some clients say more than their bodies: "gemini+stream", "converse+stream" ask for
- * events, "gemini+array" for one array. "anthropic@invoke" as TARGET is a Claude behind InvokeModel. PIECE the bytes fed at a time (default: all). Status 200 goes through the exchange, any
+ * events, "gemini+array" for one array. "anthropic@invoke" as TARGET is a Claude behind InvokeModel. PIECE the bytes fed at a time (default: all); "every": a stream is cut in two at each byte, "differs_at" tells the first
+ * cut that changes what the client gets. Status 200 goes through the exchange, any
  * other through the error table. The output is one JSON object. */
 #include "proto/base/base64.h"
 #include "proto/dialect/chat.h"
@@ -11,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct buf out;
 static struct arena arena;
@@ -121,6 +123,54 @@ static void take_error(struct exchange *x, uint16_t status, struct str body)
     buf_fini(&got);
 }
 
+/* ---- Every split ---- */
+
+struct asking {
+    enum dialect_id client, target;
+    const struct target_hints *hints;
+    const struct call *call;
+    struct str request, model;
+};
+
+/* A fresh exchange that is fed the stream in two pieces. */
+static uint8_t feed_cut(const struct asking *q, struct str body, size_t cut, struct arena *a, struct buf *got)
+{
+    struct exchange x;
+    struct buf sent = {0};
+    struct str why = STR_NULL;
+    uint8_t seen = 0;
+    if (exchange_request_to(&x, q->client, q->target, q->hints, q->call, q->request, q->model, a, &sent, &why) ==
+        WEIR_OK) {
+        exchange_feed(&x, str_slice(body, 0, cut), got);
+        exchange_feed(&x, str_slice(body, cut, body.n), got);
+        exchange_finish(&x, got);
+        seen = x.facts;
+    }
+    exchange_fini(&x);
+    buf_fini(&sent);
+    return seen;
+}
+
+static void try_every_cut(const struct asking *q, struct str body)
+{
+    struct buf whole = {0}, split = {0};
+    struct arena a;
+    arena_init(&a, 65536);
+    uint8_t expected = feed_cut(q, body, 0, &a, &whole);
+    int64_t differs_at = -1;
+    for (size_t cut = 1; cut < body.n && differs_at < 0; cut++) {
+        arena_reset(&a);
+        buf_clear(&split);
+        if (feed_cut(q, body, cut, &a, &split) != expected || !str_eq(buf_view(&whole), buf_view(&split)))
+            differs_at = (int64_t)cut;
+    }
+    figure("differs_at", differs_at);
+    figure("cuts", (int64_t)body.n - 1);
+    arena_fini(&a);
+    buf_fini(&whole);
+    buf_fini(&split);
+}
+
 static int run(int argc, char **argv)
 {
     struct str how = str_of(argv[1]), name = str_split(&how, '+');
@@ -152,7 +202,10 @@ static int run(int argc, char **argv)
         if (argc > 6) {
             long status = strtol(argv[6], NULL, 10), piece = argc > 7 ? strtol(argv[7], NULL, 10) : 0;
             answer = read_file(argv[5]);
-            if (status == 200)
+            const struct asking q = {client->id, target->id, &hints, &call, buf_view(&request), str_of(argv[3])};
+            if (argc > 7 && strcmp(argv[7], "every") == 0)
+                try_every_cut(&q, buf_view(&answer));
+            else if (status == 200)
                 take_answer(&x, buf_view(&answer), piece > 0 ? (size_t)piece : buf_len(&answer) + 1);
             else
                 take_error(&x, (uint16_t)status, buf_view(&answer));
