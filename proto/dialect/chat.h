@@ -42,7 +42,7 @@ struct part {
     enum part_kind kind;
     enum cache_mark cache;
 
-    struct str text; /* TEXT, REASONING, REFUSAL */
+    struct str text; /* TEXT, REASONING, REFUSAL; TOOL_CALL of a custom tool: its input */
 
     enum part_source source; /* IMAGE, DOCUMENT, AUDIO */
     struct str media_type;   /* "image/png"; AUDIO: its format word ("wav") */
@@ -55,6 +55,7 @@ struct part {
     struct str name;      /* TOOL_CALL: of the function; OTHER: type of the block */
     struct str space;     /* TOOL_CALL: the namespace it stands in, for clients that know such */
     struct str arguments; /* TOOL_CALL: JSON text as the model wrote it, may be invalid */
+    bool custom;          /* TOOL_CALL, TOOL_RESULT: of a custom tool (custom_tool.h) */
     bool is_error;        /* TOOL_RESULT */
     struct parts content; /* TOOL_RESULT: TEXT, IMAGE and DOCUMENT parts */
 
@@ -78,6 +79,8 @@ struct tool {
     struct str name, description;
     struct str schema; /* JSON text; empty: no arguments */
     int8_t strict;     /* -1 not said */
+    bool custom;       /* takes free text (custom_tool.h); schema: the same as a function */
+    struct str format; /* custom: JSON of the grammar; empty: any text */
     enum cache_mark cache;
 };
 
@@ -111,6 +114,7 @@ struct chat {
     struct message *messages;
 
     struct tool *tools;
+    bool has_custom_tools;
     enum tool_choice tool_choice;
     struct str tool_choice_name; /* TOOLS_ONE */
     struct names allowed_tools;  /* a subset; empty: all */
@@ -192,6 +196,7 @@ struct delta {
     enum part_kind part;
     unsigned index;
     struct str id, name, space, model; /* space: as of struct part */
+    bool custom;                       /* OPEN of a TOOL_CALL: its ARGUMENTS are the input of a custom tool */
     struct str text;
     enum finish finish;
     struct str stop_sequence;

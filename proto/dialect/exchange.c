@@ -2,6 +2,7 @@
 
 #include "proto/dialect/chat.h"
 #include "proto/dialect/counting.h"
+#include "proto/dialect/custom_tool.h"
 #include "proto/dialect/embed.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
@@ -21,6 +22,7 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
     if (e == WEIR_OK) x->chat->stream = x->stream; /* where it stands in the path, the reader cannot know */
     if (e == WEIR_OK) e = x->target->write_request(x->chat, model, &x->hints, out, &loss, x->arena, ret_why);
     if (e != WEIR_OK) return e;
+    if (x->target->id != DIALECT_RESPONSES) custom_tools_lose_format(x->chat, &loss); /* told in words only */
     x->loss = arena_copy(x->arena, loss_view(&loss));
     x->max_output = x->chat->max_output;
     return WEIR_OK;
@@ -244,7 +246,7 @@ static struct str id_of(const struct exchange *x, struct str id)
 static void write_delta(struct exchange *x, const struct delta *d)
 {
     struct stream_writer *writer = x->writer;
-    struct delta renamed;
+    struct delta renamed, first, second;
     if (d->choice > 0 || d->kind == DELTA_ERROR) return;
     if (d->kind == DELTA_END) {
         if ((x->facts & EXCHANGE_FINISHED) == 0) { /* an end without a reason is a broken answer, not a good one */
@@ -263,7 +265,12 @@ static void write_delta(struct exchange *x, const struct delta *d)
         renamed.id = id_of(x, d->id);
         d = &renamed;
     }
-    write_framed(x, d);
+    if (custom_calls_take(&x->custom_calls, x->chat, d, x->arena, &first, &second)) {
+        if (first.kind != DELTA_ERROR) write_framed(x, &first);
+        if (second.kind != DELTA_ERROR) write_framed(x, &second);
+    } else {
+        write_framed(x, d);
+    }
     x->started = writer->started;
     if (d->kind == DELTA_END) x->end_at = writer->end_at;
 }
@@ -578,6 +585,7 @@ static enum weir_err translate_answer(struct exchange *x, struct answer *answer,
     answer->id = id_of(x, answer->id);
     if (answer->model.n == 0) answer->model = x->model;
     rename_calls(x->chat, answer);
+    custom_calls_restore(x->chat, answer, x->arena);
     x->client->write_answer(answer, out);
     return WEIR_OK;
 }

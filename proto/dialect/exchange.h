@@ -70,7 +70,8 @@ struct exchange {
     struct frames frames;
     void *reader, *writer;
     struct buf scratch;
-    struct arena events; /* memory of one event */
+    struct arena events;              /* memory of one event */
+    struct custom_call *custom_calls; /* under way (custom_tool.h) */
     struct chat *chat;
     struct target_hints hints;
     struct str model;       /* as the provider is asked for it */

@@ -313,10 +313,11 @@ static void write_calls(const struct answer *answer, struct buf *out)
         buf_add(out, n++ == 0 ? STR(",\"tool_calls\":[") : STR(","));
         buf_add(out, STR("{\"id\":"));
         buf_add_json_str(out, p->id);
-        buf_add(out, STR(",\"type\":\"function\",\"function\":{\"name\":"));
+        buf_add(out, p->custom ? STR(",\"type\":\"custom\",\"custom\":{\"name\":")
+                               : STR(",\"type\":\"function\",\"function\":{\"name\":"));
         buf_add_json_str(out, p->name);
-        buf_add(out, STR(",\"arguments\":"));
-        buf_add_json_str(out, p->arguments.n > 0 ? p->arguments : STR("{}"));
+        buf_add(out, p->custom ? STR(",\"input\":") : STR(",\"arguments\":"));
+        buf_add_json_str(out, p->custom ? p->text : p->arguments.n > 0 ? p->arguments : STR("{}"));
         buf_add(out, STR("}}"));
     }
     if (n > 0) buf_addc(out, ']');

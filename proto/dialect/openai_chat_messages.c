@@ -1,6 +1,7 @@
 /* The messages of a chat completions request into the hub. `tool` messages become result parts of one user message. */
 #include "proto/dialect/openai_chat_messages.h"
 
+#include "proto/dialect/custom_tool.h"
 #include "proto/dialect/mark.h"
 #include "proto/dialect/openai_chat.h"
 #include "proto/dialect/tree.h"
@@ -147,14 +148,19 @@ static void read_calls(struct openai_reading *r, struct parts *list, yyjson_val 
     yyjson_val *v;
     yyjson_arr_foreach(tree_get(message, "tool_calls"), i, n, v)
     {
-        yyjson_val *f = tree_get(v, "function"), *arguments = tree_get(f, "arguments");
-        if (!yyjson_is_obj(f)) {
+        yyjson_val *f = tree_get(v, "function"), *arguments = tree_get(f, "arguments"), *custom = tree_get(v, "custom");
+        if (!yyjson_is_obj(f) && !yyjson_is_obj(custom)) {
             openai_reading_demand(r,
                                   arena_printf(r->arena, "messages[%u].tool_calls[%zu] that is no function", index, i));
             continue;
         }
         struct part *p = part_add(list, r->arena, PART_TOOL_CALL);
         p->id = tree_get_str(v, "id");
+        if (yyjson_is_obj(custom)) {
+            p->name = tree_get_str(custom, "name");
+            custom_call_read(p, tree_get_str(custom, "input"), r->arena);
+            continue;
+        }
         p->name = tree_get_str(f, "name");
         p->arguments = yyjson_is_obj(arguments) ? tree_text(arguments, r->arena) : tree_str(arguments);
     }

@@ -2,6 +2,7 @@
  * and its name is kept so that the loss can be told. */
 #include "proto/dialect/openai_chat.h"
 
+#include "proto/dialect/custom_tool.h"
 #include "proto/dialect/openai_chat_messages.h"
 #include "proto/dialect/tree.h"
 
@@ -160,11 +161,20 @@ static enum weir_err on_response_format(struct openai_reading *r, yyjson_val *v)
     return WEIR_OK;
 }
 
+/* Chat wraps what Responses has flat. */
+static yyjson_val *flat_format(yyjson_val *format)
+{
+    yyjson_val *grammar = tree_get(format, "grammar");
+    return yyjson_is_obj(grammar) ? grammar : format;
+}
+
 static enum weir_err on_tool(struct openai_reading *r, yyjson_val *v, size_t i)
 {
     yyjson_val *f = tree_get(v, "function");
     struct str type = tree_get_str(v, "type");
-    if (!str_is(type, "function")) {
+    bool custom = str_is(type, "custom");
+    if (custom) f = tree_get(v, "custom");
+    if (!custom && !str_is(type, "function")) {
         openai_reading_demand(r, arena_printf(r->arena, "tools[%zu] of type %.*s", i, STR_FMT(type)));
         return WEIR_OK;
     }
@@ -176,6 +186,7 @@ static enum weir_err on_tool(struct openai_reading *r, yyjson_val *v, size_t i)
     t->strict = tree_get_bool(f, "strict");
     t->cache = openai_reading_cache(v) != CACHE_NONE ? openai_reading_cache(v) : openai_reading_cache(f);
     if (tree_get(f, "parameters") != NULL) t->schema = tree_text(tree_get(f, "parameters"), r->arena);
+    if (custom) custom_tool_read(r->chat, t, flat_format(tree_get(f, "format")), r->arena);
     return t->name.n > 0 ? WEIR_OK : bad(r, "a tool has no function.name");
 }
 
@@ -202,6 +213,7 @@ static enum weir_err choose_allowed(struct openai_reading *r, yyjson_val *allowe
     yyjson_arr_foreach(tree_get(allowed, "tools"), i, n, tool)
     {
         struct str name = tree_get_str(tree_get(tool, "function"), "name");
+        if (name.n == 0) name = tree_get_str(tree_get(tool, "custom"), "name");
         name_add(&r->chat->allowed_tools, r->arena, name.n > 0 ? name : tree_get_str(tool, "name"));
     }
     return WEIR_OK;
@@ -220,10 +232,11 @@ static enum weir_err on_tool_choice(struct openai_reading *r, yyjson_val *v)
     else if (str_is(type, "function")) {
         c->tool_choice = TOOLS_ONE;
         c->tool_choice_name = tree_get_str(tree_get(v, "function"), "name");
+    } else if (str_is(type, "custom")) {
+        c->tool_choice = TOOLS_ONE;
+        c->tool_choice_name = tree_get_str(tree_get(v, "custom"), "name");
     } else if (str_is(type, "allowed_tools"))
         return choose_allowed(r, tree_get(v, "allowed_tools"));
-    else if (str_is(type, "custom"))
-        openai_reading_demand(r, STR("tool_choice of type custom"));
     else
         return bad(r, "tool_choice must be auto, none, required or an object that names a function");
     return WEIR_OK;

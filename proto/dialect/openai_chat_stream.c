@@ -22,6 +22,7 @@ struct openai_chat_open {
     unsigned index;          /* the hub's */
     unsigned wire;           /* of a call, or of a reasoning detail */
     bool has_arguments;      /* of a call */
+    bool custom;             /* a call of a custom tool */
     struct pieces reasoning; /* its text goes out again beside its signature, for the signature is of this very text */
     struct pieces signature;
 };
@@ -89,9 +90,11 @@ static void write_open(struct openai_chat_writer *w, const struct delta *d, stru
     buf_add_u64(out, o->wire);
     buf_add(out, STR(",\"id\":"));
     buf_add_json_str(out, d->id);
-    buf_add(out, STR(",\"type\":\"function\",\"function\":{\"name\":"));
+    o->custom = d->custom;
+    buf_add(out, d->custom ? STR(",\"type\":\"custom\",\"custom\":{\"name\":")
+                           : STR(",\"type\":\"function\",\"function\":{\"name\":"));
     buf_add_json_str(out, d->name);
-    buf_add(out, STR(",\"arguments\":\"\"}}]"));
+    buf_add(out, d->custom ? STR(",\"input\":\"\"}}]") : STR(",\"arguments\":\"\"}}]"));
     end_delta(w, NULL, out);
 }
 
@@ -101,7 +104,7 @@ static void write_arguments(struct openai_chat_writer *w, struct openai_chat_ope
     begin_delta(w, out);
     buf_add(out, STR("\"tool_calls\":[{\"index\":"));
     buf_add_u64(out, o->wire);
-    buf_add(out, STR(",\"function\":{\"arguments\":"));
+    buf_add(out, o->custom ? STR(",\"custom\":{\"input\":") : STR(",\"function\":{\"arguments\":"));
     buf_add_json_str(out, text);
     buf_add(out, STR("}}]"));
     end_delta(w, NULL, out);
@@ -146,7 +149,7 @@ static void write_close(struct openai_chat_writer *w, const struct delta *d, str
     struct openai_chat_open **at = find(w, d->index), *o = *at;
     if (o == NULL) return;
     *at = o->next;
-    if (d->part == PART_TOOL_CALL && !o->has_arguments) {
+    if (d->part == PART_TOOL_CALL && !o->has_arguments && !o->custom) {
         write_arguments(w, o, STR("{}"), out); /* no arguments are an empty object, not an empty text */
     } else if (o->signature.bytes > 0) {
         struct part p = {.kind = d->part, .text = joined(w, &o->reasoning), .signature = joined(w, &o->signature)};

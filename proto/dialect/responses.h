@@ -61,8 +61,8 @@ struct responses_state {
 bool responses_has_item(enum part_kind kind); /* other kinds have no output item */
 const char *responses_status_of(enum finish f);
 void responses_write_id(struct str id, struct buf *out); /* with quotes and "resp_" */
-void responses_write_item_id(struct str id, enum part_kind k, unsigned n, struct buf *out); /* with quotes */
-void responses_write_content(const struct part *p, struct buf *out);                        /* the part of a message */
+void responses_write_item_id(struct str id, const struct part *p, unsigned n, struct buf *out); /* with quotes */
+void responses_write_content(const struct part *p, struct buf *out); /* the part of a message */
 void responses_write_item(const struct part *p, struct str id, unsigned n, const char *status, struct buf *out);
 void responses_write_state(const struct responses_state *s, struct buf *out);
 void responses_write_answer(const struct answer *answer, struct buf *out);

@@ -27,10 +27,10 @@ void responses_write_id(struct str id, struct buf *out)
     buf_addc(out, '"');
 }
 
-void responses_write_item_id(struct str id, enum part_kind k, unsigned n, struct buf *out)
+void responses_write_item_id(struct str id, const struct part *p, unsigned n, struct buf *out)
 {
-    bool reasoning = k == PART_REASONING || k == PART_REDACTED;
-    buf_add(out, k == PART_TOOL_CALL ? STR("\"fc_") : reasoning ? STR("\"rs_") : STR("\"msg_"));
+    bool reasoning = p->kind == PART_REASONING || p->kind == PART_REDACTED, call = p->kind == PART_TOOL_CALL;
+    buf_addf(out, "\"%s_", call && p->custom ? "ctc" : call ? "fc" : reasoning ? "rs" : "msg");
     buf_add_json(out, id);
     buf_addf(out, "_%u\"", n);
 }
@@ -69,6 +69,11 @@ static void write_call(const struct part *p, bool whole, struct buf *out)
         buf_add(out, STR(",\"namespace\":"));
         buf_add_json_str(out, p->space);
     }
+    if (p->custom) {
+        buf_add(out, STR(",\"input\":"));
+        buf_add_json_str(out, p->text);
+        return;
+    }
     buf_add(out, STR(",\"arguments\":"));
     buf_add_json_str(out, whole && p->arguments.n == 0 ? STR("{}") : p->arguments);
 }
@@ -78,9 +83,9 @@ void responses_write_item(const struct part *p, struct str id, unsigned n, const
     bool message = p->kind == PART_TEXT || p->kind == PART_REFUSAL;
     buf_addf(out, "{\"type\":\"%s\",\"id\":",
              message                     ? "message"
-             : p->kind == PART_TOOL_CALL ? "function_call"
+             : p->kind == PART_TOOL_CALL ? p->custom ? "custom_tool_call" : "function_call"
                                          : "reasoning");
-    responses_write_item_id(id, p->kind, n, out);
+    responses_write_item_id(id, p, n, out);
     if (p->kind == PART_REASONING || p->kind == PART_REDACTED) {
         write_reasoning(p, out);
     } else {

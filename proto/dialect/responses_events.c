@@ -23,6 +23,7 @@ struct responses_piece {
     enum part_kind kind;
     unsigned index;        /* the hub's */
     bool open, over, told; /* told: something of it has come */
+    bool custom;           /* a call of a custom tool */
 };
 
 static void emit(struct sink *s, const struct delta *d)
@@ -54,7 +55,8 @@ static void open_piece(struct sink *s, struct responses_piece *p, struct str id,
     if (p->open) return;
     p->open = true;
     p->index = s->r->parts++;
-    emit(s, &(struct delta){.kind = DELTA_OPEN, .part = p->kind, .index = p->index, .id = id, .name = name});
+    emit(s, &(struct delta){
+                .kind = DELTA_OPEN, .part = p->kind, .index = p->index, .id = id, .name = name, .custom = p->custom});
 }
 
 static void tell(struct sink *s, struct responses_piece *p, struct str text)
@@ -76,21 +78,27 @@ static void close_piece(struct sink *s, struct responses_piece *p)
 
 /* ---- Items, whole or as they begin ---- */
 
+static bool is_custom(yyjson_val *item)
+{
+    return str_is(tree_get_str(item, "type"), "custom_tool_call");
+}
+
 static void begin_call(struct sink *s, yyjson_val *item, int64_t output)
 {
     struct responses_piece *p = piece(s, output, -1, PART_TOOL_CALL);
     if (p == NULL || p->open) return;
     s->r->calls = true;
+    p->custom = is_custom(item);
     open_piece(s, p, tree_get_str(item, "call_id"), responses_call_name(item, s->arena));
 }
 
 static void begin_item(struct sink *s, yyjson_val *item, int64_t output)
 {
     struct str type = tree_get_str(item, "type");
-    if (str_is(type, "function_call")) {
+    if (str_is(type, "function_call") || is_custom(item)) {
         begin_call(s, item, output);
     } else if (!str_is(type, "message") && !str_is(type, "reasoning")) {
-        struct responses_piece *p = piece(s, output, -1, PART_OTHER); /* a hosted tool at work, a custom tool's call */
+        struct responses_piece *p = piece(s, output, -1, PART_OTHER); /* a hosted tool at work */
         if (p != NULL) open_piece(s, p, STR_NULL, type);
     }
 }
@@ -133,7 +141,7 @@ static void end_item(struct sink *s, yyjson_val *item, int64_t output)
         begin_item(s, item, output);
         struct responses_piece *p = find(s, output, -1);
         if (p == NULL) return;
-        if (p->kind == PART_TOOL_CALL && !p->told) tell(s, p, tree_get_str(item, "arguments"));
+        if (p->kind == PART_TOOL_CALL && !p->told) tell(s, p, tree_get_str(item, p->custom ? "input" : "arguments"));
         close_piece(s, p);
     }
 }

@@ -1,6 +1,7 @@
 /* What a provider's response object says: its output items, how it ended, its usage. */
 #include "proto/dialect/responses.h"
 
+#include "proto/dialect/custom_tool.h"
 #include "proto/dialect/openai_chat.h"
 #include "proto/dialect/tree.h"
 
@@ -81,13 +82,17 @@ static void read_item(struct answer *answer, yyjson_val *item, struct arena *a)
 {
     struct str type = tree_get_str(item, "type");
     struct part *p;
+    bool custom = str_is(type, "custom_tool_call");
     if (str_is(type, "message")) {
         read_message(answer, item, a);
-    } else if (str_is(type, "function_call")) {
+    } else if (custom || str_is(type, "function_call")) {
         p = part_add(&answer->parts, a, PART_TOOL_CALL);
         p->id = tree_get_str(item, "call_id");
         p->name = responses_call_name(item, a);
-        p->arguments = tree_get_str(item, "arguments");
+        if (custom)
+            custom_call_read(p, tree_get_str(item, "input"), a);
+        else
+            p->arguments = tree_get_str(item, "arguments");
     } else if (str_is(type, "reasoning")) {
         struct str text = responses_reasoning_text(item, a), signature = responses_signature(item, a);
         if (text.n == 0 && signature.n == 0) return;

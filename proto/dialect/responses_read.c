@@ -3,6 +3,7 @@
  * by name. */
 #include "proto/dialect/responses.h"
 
+#include "proto/dialect/custom_tool.h"
 #include "proto/dialect/tree.h"
 
 struct reading {
@@ -145,7 +146,7 @@ static enum weir_err read_message(struct reading *r, yyjson_val *v, unsigned ind
     return read_content(r, add_message(r, to, index), tree_get(v, "content"), index);
 }
 
-static enum weir_err read_call(struct reading *r, yyjson_val *v, unsigned index)
+static enum weir_err read_call(struct reading *r, yyjson_val *v, unsigned index, bool custom)
 {
     struct str id = tree_get_str(v, "call_id"), name = tree_get_str(v, "name");
     if (id.n == 0) return bad_item(r, index, ".call_id is missing");
@@ -153,7 +154,10 @@ static enum weir_err read_call(struct reading *r, yyjson_val *v, unsigned index)
     struct part *p = part_add(add_message(r, ROLE_ASSISTANT, index), r->arena, PART_TOOL_CALL);
     p->id = id;
     p->name = responses_call_name(v, r->arena);
-    p->arguments = tree_get_str(v, "arguments");
+    if (custom)
+        custom_call_read(p, tree_get_str(v, "input"), r->arena);
+    else
+        p->arguments = tree_get_str(v, "arguments");
     return WEIR_OK;
 }
 
@@ -197,8 +201,10 @@ static enum weir_err read_item(struct reading *r, yyjson_val *v, unsigned index)
     struct str type = tree_get_str(v, "type");
     if (!yyjson_is_obj(v)) return bad_item(r, index, " must be an object");
     if (type.n == 0 || str_is(type, "message")) return read_message(r, v, index);
-    if (str_is(type, "function_call")) return read_call(r, v, index);
+    if (str_is(type, "function_call")) return read_call(r, v, index, false);
     if (str_is(type, "function_call_output")) return read_result(r, v, index);
+    if (str_is(type, "custom_tool_call")) return read_call(r, v, index, true);
+    if (str_is(type, "custom_tool_call_output")) return read_result(r, v, index);
     if (str_is(type, "reasoning"))
         read_reasoning(r, v, index);
     else
@@ -309,6 +315,14 @@ static enum weir_err add_tool(struct reading *r, yyjson_val *v, struct str space
     return WEIR_OK;
 }
 
+static enum weir_err add_custom_tool(struct reading *r, yyjson_val *v)
+{
+    struct tool **at = r->tools_end;
+    enum weir_err e = add_tool(r, v, STR_NULL);
+    if (e == WEIR_OK) custom_tool_read(r->chat, *at, tree_get(v, "format"), r->arena);
+    return e;
+}
+
 static enum weir_err add_space(struct reading *r, yyjson_val *v, size_t index)
 {
     size_t i, n;
@@ -339,6 +353,8 @@ static enum weir_err on_tools(struct reading *r, yyjson_val *v)
         struct str type = tree_get_str(tool, "type");
         if (str_is(type, "function"))
             e = add_tool(r, tool, STR_NULL);
+        else if (str_is(type, "custom"))
+            e = add_custom_tool(r, tool);
         else if (str_is(type, "namespace"))
             e = add_space(r, tool, i);
         else if (str_starts(type, STR("web_search"))) /* offered; on_tool_choice() refuses what is demanded */
@@ -370,7 +386,7 @@ static enum weir_err on_tool_choice(struct reading *r, yyjson_val *v)
         c->tool_choice = TOOLS_NONE;
     } else if (str_is(word, "required")) {
         c->tool_choice = TOOLS_REQUIRED;
-    } else if (str_is(type, "function")) {
+    } else if (str_is(type, "function") || str_is(type, "custom")) {
         c->tool_choice = TOOLS_ONE;
         c->tool_choice_name = tree_get_str(v, "name");
     } else if (str_is(type, "allowed_tools")) {

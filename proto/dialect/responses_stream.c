@@ -116,7 +116,7 @@ static void inside(struct responses_writer *w, const struct responses_open *o, c
 {
     event(w, type, out);
     buf_add(out, STR(",\"item_id\":"));
-    responses_write_item_id(w->id, o->part->kind, o->number, out);
+    responses_write_item_id(w->id, o->part, o->number, out);
     buf_addf(out, ",\"output_index\":%u", o->number);
     if (is_message(o)) buf_add(out, STR(",\"content_index\":0"));
     if (o->part->kind == PART_REASONING) buf_add(out, STR(",\"summary_index\":0"));
@@ -153,6 +153,9 @@ static void text_event(struct responses_writer *w, const struct responses_open *
     case PART_TOOL_CALL:
         type = done ? "response.function_call_arguments.done" : "response.function_call_arguments.delta";
         key = "arguments";
+        if (!o->part->custom) break;
+        type = done ? "response.custom_tool_call_input.done" : "response.custom_tool_call_input.delta";
+        key = "input";
         break;
     default:
         type = done ? "response.output_text.done" : "response.output_text.delta";
@@ -163,7 +166,7 @@ static void text_event(struct responses_writer *w, const struct responses_open *
     buf_addf(out, ",\"%s\":", done ? key : "delta");
     buf_add_json_str(out, text);
     if (o->part->kind == PART_TEXT) buf_add(out, STR(",\"logprobs\":[]"));
-    if (o->part->kind == PART_TOOL_CALL && done) {
+    if (o->part->kind == PART_TOOL_CALL && !o->part->custom && done) {
         buf_add(out, STR(",\"name\":"));
         buf_add_json_str(out, o->part->name);
     }
@@ -180,6 +183,7 @@ static void open_part(struct responses_writer *w, const struct delta *d, struct 
     o->part->id = arena_copy(w->base.arena, d->id);
     o->part->name = arena_copy(w->base.arena, d->name);
     o->part->space = arena_copy(w->base.arena, d->space);
+    o->part->custom = d->custom;
     *find(w, d->index) = o; /* at the end: closing keeps the order of opening */
     item_event(w, o, "response.output_item.added", out);
     if (!is_message(o)) return;
@@ -201,9 +205,10 @@ static void add_text(struct responses_writer *w, struct responses_open *o, struc
 static void close_part(struct responses_writer *w, struct responses_open *o, struct buf *out)
 {
     *find(w, o->index) = o->next;
-    if (o->part->kind == PART_TOOL_CALL && o->text.bytes == 0) add_text(w, o, STR("{}"), out);
+    bool function = o->part->kind == PART_TOOL_CALL && !o->part->custom;
+    if (function && o->text.bytes == 0) add_text(w, o, STR("{}"), out);
     struct str text = joined(w, &o->text);
-    if (o->part->kind == PART_TOOL_CALL)
+    if (function)
         o->part->arguments = text;
     else
         o->part->text = text;

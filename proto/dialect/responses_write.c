@@ -2,6 +2,7 @@
  * Items of a turn stand in the order of its parts; a thought is sent back only where OpenAI made it. */
 #include "proto/dialect/responses.h"
 
+#include "proto/dialect/custom_tool.h"
 #include "proto/dialect/model_traits.h"
 #include "proto/dialect/openai_chat.h"
 #include "proto/dialect/turns.h"
@@ -15,7 +16,8 @@ struct writing {
     struct arena *arena;
     struct str *ret_why;
     struct openai_traits traits;
-    bool any; /* an item is out already */
+    bool any;                  /* an item is out already */
+    struct names custom_calls; /* ids, of the last assistant turn: their results are written otherwise */
 };
 
 static enum weir_err refuse(struct writing *w, const char *what)
@@ -124,7 +126,8 @@ static void write_result(struct writing *w, const struct part *result)
     bool media = false;
     for (const struct part *p = result->content.first; p != NULL; p = p->next) media |= is_media(p);
     begin_item(w);
-    buf_add(w->out, STR("{\"type\":\"function_call_output\""));
+    buf_add(w->out, name_in(&w->custom_calls, result->id) ? STR("{\"type\":\"custom_tool_call_output\"")
+                                                          : STR("{\"type\":\"function_call_output\""));
     member(w, "call_id", result->id);
     key(w, "output");
     if (media) {
@@ -179,10 +182,15 @@ static void write_text_item(struct writing *w, const struct part *p)
 static void write_call(struct writing *w, const struct part *p)
 {
     begin_item(w);
-    buf_add(w->out, STR("{\"type\":\"function_call\""));
+    buf_add(w->out, p->custom ? STR("{\"type\":\"custom_tool_call\"") : STR("{\"type\":\"function_call\""));
     member(w, "call_id", p->id);
     member(w, "name", chat_fit_tool_name(p->name, w->arena));
-    member(w, "arguments", p->arguments.n > 0 ? p->arguments : STR("{}"));
+    if (p->custom) {
+        name_add(&w->custom_calls, w->arena, p->id);
+        member(w, "input", p->text);
+    } else {
+        member(w, "arguments", p->arguments.n > 0 ? p->arguments : STR("{}"));
+    }
     buf_addc(w->out, '}');
 }
 
@@ -211,6 +219,7 @@ static void write_thought(struct writing *w, const struct part *p)
 
 static void write_assistant(struct writing *w, const struct message *m)
 {
+    w->custom_calls = (struct names){0};
     for (const struct part *p = m->parts.first; p != NULL; p = p->next) {
         note_losses(w, p);
         switch (p->kind) {
@@ -260,14 +269,22 @@ static void write_tool(struct writing *w, const struct tool *t)
 {
     struct str sent = chat_fit_tool_name(t->name, w->arena);
     if (!str_eq(sent, t->name)) name_add(&w->chat->renamed, w->arena, sent)->value = t->name;
-    buf_add(w->out, STR("{\"type\":\"function\""));
+    buf_add(w->out, t->custom ? STR("{\"type\":\"custom\"") : STR("{\"type\":\"function\""));
     member(w, "name", sent);
     if (t->description.n > 0) member(w, "description", t->description);
+    if (t->cache != CACHE_NONE) loss_addz(w->loss, "cache_control");
+    if (t->custom) {
+        if (t->format.n > 0) {
+            key(w, "format");
+            buf_add(w->out, t->format);
+        }
+        buf_addc(w->out, '}');
+        return;
+    }
     key(w, "parameters");
     buf_add(w->out, t->schema.n > 0 ? t->schema : STR("{\"type\":\"object\",\"properties\":{}}"));
     /* Unsaid means "strict, if the schema allows" here, and "not strict" everywhere else. */
     buf_add(w->out, t->strict == 1 ? STR(",\"strict\":true}") : STR(",\"strict\":false}"));
-    if (t->cache != CACHE_NONE) loss_addz(w->loss, "cache_control");
 }
 
 static void write_choice(struct writing *w)
@@ -279,7 +296,8 @@ static void write_choice(struct writing *w)
         member(w, "tool_choice", str_of(words[c->tool_choice]));
         return;
     }
-    buf_add(w->out, STR(",\"tool_choice\":{\"type\":\"function\""));
+    buf_add(w->out, custom_tool_is(c, c->tool_choice_name) ? STR(",\"tool_choice\":{\"type\":\"custom\"")
+                                                           : STR(",\"tool_choice\":{\"type\":\"function\""));
     member(w, "name", chat_fit_tool_name(c->tool_choice_name, w->arena));
     buf_addc(w->out, '}');
 }
