@@ -157,6 +157,8 @@ static void add_usage(struct buf *out, const struct usage_record *r)
     number_if(out, NAME("gen_ai.usage.cache_creation.input_tokens"), input, usage_cache_write(u));
     number_if(out, NAME("gen_ai.usage.output_tokens"), output, u->out_total);
     if (u->out_reasoning > 0) number(out, NAME("gen_ai.usage.reasoning.output_tokens"), u->out_reasoning);
+    if (u->units > 0) number(out, NAME("usage.units"), u->units);
+    if (u->milliseconds > 0) number(out, NAME("usage.media_ms"), u->milliseconds);
 }
 
 static void add_attempts(struct buf *out, const struct usage_record *records, unsigned n)

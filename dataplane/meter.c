@@ -215,7 +215,7 @@ static bool drop_absurd(struct usage *u)
 static void settle_passed(struct request *r)
 {
     struct usage_record *u = &r->rec;
-    u->usage = r->x.usage;
+    if (r->endpoint->meter != ENDPOINT_FREE) u->usage = r->x.usage;
     u->usage.requests = 1;
     if (r->endpoint->meter == ENDPOINT_FREE) return;
     if (u->usage.units == 0) u->usage.units = r->call.units;

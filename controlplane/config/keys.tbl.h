@@ -109,6 +109,7 @@ KEY(provider, tenant_id, TEXT, credential.tenant, 0, 0, "", LIVE, "Entra; none: 
 KEY(provider, client_id, TEXT, credential.client_id, 0, 0, "", LIVE, "Entra; none: AZURE_CLIENT_ID")
 KEY(provider, client_secret, SECRET, credential.client_secret, 0, 0, "", LIVE, "Entra; none: AZURE_CLIENT_SECRET")
 KEY(provider, client_secret_file, FILE, credential.client_secret_file, 0, 0, "", LIVE, "file that holds client_secret")
+LATER(provider, fetch_media)
 KEY(provider, scope, TEXT, credential.scope, 0, 0, "", LIVE,
     "Google, Entra: what the token is for; none: as the vendor asks")
 KEY(provider, token_url, TEXT, credential.token_url, 0, 0, "", LIVE,

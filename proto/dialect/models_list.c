@@ -9,7 +9,17 @@ static void add_time(struct buf *out, uint64_t seconds)
     buf_addf(out, "\"%04d-%02u-%02uT%02u:%02u:%02uZ\"", d.year, d.month, d.day, d.hour, d.minute, d.second);
 }
 
-void models_write_one(const struct model_entry *m, uint64_t created_s, struct buf *out)
+static void write_google(const struct model_entry *m, struct buf *out)
+{
+    buf_addz(out, "\"name\":\"models/");
+    buf_add_json(out, m->id);
+    buf_add(out, STR("\",\"displayName\":"));
+    buf_add_json_str(out, m->display.n > 0 ? m->display : m->id);
+    buf_add(out,
+            STR(",\"supportedGenerationMethods\":[\"generateContent\",\"streamGenerateContent\",\"countTokens\"]"));
+}
+
+static void write_entry(const struct model_entry *m, uint64_t created_s, struct buf *out)
 {
     buf_add(out, STR("{\"id\":"));
     buf_add_json_str(out, m->id);
@@ -21,6 +31,13 @@ void models_write_one(const struct model_entry *m, uint64_t created_s, struct bu
     buf_add_json_str(out, m->description);
     buf_add(out, STR(",\"created_at\":"));
     add_time(out, created_s);
+}
+
+void models_write_one(const struct model_entry *m, uint64_t created_s, struct buf *out)
+{
+    write_entry(m, created_s, out);
+    buf_addc(out, ',');
+    write_google(m, out);
     buf_addc(out, '}');
 }
 
@@ -38,20 +55,17 @@ void models_write_list(const struct model_entry *m, size_t n, uint64_t created_s
     buf_add(out, STR("{\"object\":\"list\",\"data\":["));
     for (size_t i = 0; i < n; i++) {
         if (i > 0) buf_addc(out, ',');
-        models_write_one(&m[i], created_s, out);
+        write_entry(&m[i], created_s, out);
+        buf_addc(out, '}');
     }
     buf_add(out, STR("],\"has_more\":false"));
     add_id(out, ",\"first_id\":", n == 0 ? NULL : &m[0]);
     add_id(out, ",\"last_id\":", n == 0 ? NULL : &m[n - 1]);
     buf_add(out, STR(",\"models\":["));
     for (size_t i = 0; i < n; i++) {
-        buf_add(out, i > 0 ? STR(",{\"name\":\"models/") : STR("{\"name\":\"models/"));
-        buf_add_json(out, m[i].id);
-        buf_add(out, STR("\",\"displayName\":"));
-        buf_add_json_str(out, m[i].display.n > 0 ? m[i].display : m[i].id);
-        buf_add(
-            out,
-            STR(",\"supportedGenerationMethods\":[\"generateContent\",\"streamGenerateContent\",\"countTokens\"]}"));
+        buf_addz(out, i > 0 ? ",{" : "{");
+        write_google(&m[i], out);
+        buf_addc(out, '}');
     }
     buf_add(out, STR("]}"));
 }
