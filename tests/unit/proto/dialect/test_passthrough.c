@@ -290,7 +290,7 @@ static void target_paths(void **state)
         {DIALECT_ANTHROPIC, "/anthropic", "/anthropic/v1/messages"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        x = (struct exchange){.target = dialect_of(rows[i].d)};
+        x = (struct exchange){.target = dialect_of(rows[i].d), .call = &call};
         assert_true(str_is(exchange_target_path(&x, str_of(rows[i].base), &arena), rows[i].path));
     }
 }
