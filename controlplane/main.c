@@ -298,10 +298,21 @@ static void ledger_place(struct core *c, struct ledger_conf *ret_conf)
     fclose(f);
 }
 
+/* The same as long as the machine has not started anew. 0: not known here. */
+static uint64_t machine_boot_id(void)
+{
+    unsigned long long id = 0;
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (f == NULL) return 0;
+    if (fscanf(f, "%8llx", &id) != 1) id = 0;
+    fclose(f);
+    return id;
+}
+
 static bool open_store(struct core *c, struct buf *refusal)
 {
     const char *why = "";
-    struct store_conf conf = {.boot_id = c->live->boot_id};
+    struct store_conf conf = {.boot_id = machine_boot_id()};
     ledger_place(c, &conf.ledger);
     c->store = store_open(c->loop, &conf, &why);
     if (c->store == NULL) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -91,34 +92,54 @@ static void set_aside(struct store *s, const char *why)
     uv_mutex_unlock(&s->lock);
 }
 
-/* The mark of a ledger that was sound in this boot. It is taken away at each opening and set again after MARK_MS of use, so that a
- * ledger that kills its control plane is verified the next time. */
+/* The mark of a ledger that need not be verified: "boot <id>" after MARK_MS of use, for whoever comes after a kill, which harms no file as
+ * long as the kernel lives; "closed <bytes> <time>" after an orderly end, which holds as long as nobody has changed the file. It is taken
+ * away at each opening, so that a ledger that kills its control plane is verified the next time. */
+enum { MARK_BYTES = 80 };
+
 static void mark_path(const struct store *s, char *out, size_t bytes)
 {
     snprintf(out, bytes, "%s/sound", s->conf.ledger.dir);
 }
 
+static void boot_mark(const struct store *s, char out[MARK_BYTES])
+{
+    snprintf(out, MARK_BYTES, "boot %016llx", (unsigned long long)s->conf.boot_id);
+}
+
+static void closed_mark(const struct store *s, char out[MARK_BYTES])
+{
+    char path[560];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/data.mdb", s->conf.ledger.dir);
+    out[0] = '\0';
+    if (lstat(path, &st) == 0)
+        snprintf(out, MARK_BYTES, "closed %lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                 st.st_mtim.tv_nsec);
+}
+
 static bool take_mark(struct store *s)
 {
-    char path[560], text[32] = "", wanted[32];
+    char path[560], text[MARK_BYTES] = "", boot[MARK_BYTES], closed[MARK_BYTES];
     mark_path(s, path, sizeof path);
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return false;
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
     unlink(path);
-    snprintf(wanted, sizeof wanted, "%016llx", (unsigned long long)s->conf.boot_id);
-    return n > 0 && s->conf.boot_id != 0 && strcmp(text, wanted) == 0;
+    boot_mark(s, boot);
+    closed_mark(s, closed);
+    return n > 0 && ((s->conf.boot_id != 0 && strcmp(text, boot) == 0) || strcmp(text, closed) == 0);
 }
 
-static void set_mark(struct store *s)
+static void set_mark(struct store *s, const char text[MARK_BYTES])
 {
-    char path[560], text[32];
+    char path[560];
+    size_t bytes = strlen(text);
     mark_path(s, path, sizeof path);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return;
-    int n = snprintf(text, sizeof text, "%016llx", (unsigned long long)s->conf.boot_id);
-    if (write(fd, text, (size_t)n) != n) unlink(path);
+    if (write(fd, text, bytes) != (ssize_t)bytes) unlink(path);
     close(fd);
 }
 
@@ -338,7 +359,9 @@ static void run_writer(void *arg)
     while (wait_for_work(s, keep_at, &b, &set)) {
         if (b != NULL || set.n > 0) write_until_done(s, b, &set);
         if (s->ledger != NULL && mark_at != 0 && clock_mono_ms() >= mark_at) {
-            set_mark(s);
+            char mark[MARK_BYTES];
+            boot_mark(s, mark);
+            set_mark(s, mark);
             mark_at = 0;
         }
         if (s->ledger != NULL && (clock_mono_ms() >= keep_at || is_over_size(s))) {
@@ -464,7 +487,13 @@ void store_close(struct store **sp)
         APPEND(&s->done_batches, b);
     }
     call_back(s);
+    bool was_open = s->ledger != NULL;
     ledger_close(&s->ledger);
+    if (was_open) {
+        char mark[MARK_BYTES];
+        closed_mark(s, mark);
+        set_mark(s, mark);
+    }
     uv_close((uv_handle_t *)&s->async, on_closed);
 }
 

@@ -15,7 +15,7 @@
 struct store_conf {
     struct ledger_conf ledger;
     const char *verify_exe; /* NULL: this program */
-    uint64_t boot_id;       /* of the supervisor; 0: unknown */
+    uint64_t boot_id;       /* of the machine; 0: unknown */
 };
 
 struct store;
@@ -47,8 +47,8 @@ struct store_state {
 };
 
 /* Verifies, opens and counts the incarnation, blocking (milliseconds; a large ledger some hundred); then starts the writer thread.
- * Not verified again is a ledger that a control plane of the same boot had verified and then used for a while: it was killed, which
- * harms no file, and should be back soon.
+ * Not verified again is a ledger that was closed in order and not changed since, nor one that a control plane had used for a while when
+ * it was killed, as long as the machine has not started anew: that harms no file.
  * Never fails for what is wrong with the disk or the file: the state says so and the writer keeps trying. NULL: no thread. */
 struct store *store_open(uv_loop_t *loop, const struct store_conf *conf, const char **ret_why);
 /* One last commit of what waits, then the threads end; the memory dies a loop turn later. */

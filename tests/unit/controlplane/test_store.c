@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static void full_disk_keeps_the_records_in_the_ring(void **state)
 {
@@ -124,36 +125,52 @@ static void failing_writes_open_the_ledger_anew(void **state)
     journal_close(&m);
 }
 
-/* A control plane of the same boot takes a ledger as it is, once, when the last one had used it for a while. */
-static void a_ledger_sound_in_this_boot_is_not_asked_again(void **state)
+static void write_mark(const char *mark, const char *text)
+{
+    FILE *f = fopen(mark, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Whether a store that opens the ledger asks first: echo never says that it is sound, so it is then set aside. */
+static bool is_asked(uint64_t boot_id, const char *mark)
+{
+    struct store_conf conf = {.verify_exe = "/bin/echo", .boot_id = boot_id};
+    struct store_state st;
+    const char *why = "";
+    uv_loop_t loop;
+    snprintf(conf.ledger.dir, sizeof conf.ledger.dir, "%s/ledger", dir);
+    uv_loop_init(&loop);
+    struct store *s = store_open(&loop, &conf, &why);
+    store_state(s, &st);
+    assert_int_not_equal(access(mark, F_OK), 0); /* taken away, so that a ledger that kills is asked the next time */
+    store_close(&s);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    return st.corrupt;
+}
+
+static void a_ledger_that_was_left_sound_is_not_asked_again(void **state)
 {
     (void)state;
     struct plane p;
-    char mark[300];
-    const char *why = "";
+    char mark[300], data[300];
     plane_start(&p);
     plane_stop(&p);
     snprintf(mark, sizeof mark, "%s/ledger/sound", dir);
-    for (unsigned round = 0; round < 3; round++) {
-        /* round 0: marked in this boot; 1: the mark is gone with that; 2: marked in another boot. echo never says that it is sound */
-        struct store_conf conf = {.verify_exe = "/bin/echo", .boot_id = round < 2 ? 0xABC : 0xDEF};
-        struct store_state st;
-        uv_loop_t loop;
-        snprintf(conf.ledger.dir, sizeof conf.ledger.dir, "%s/ledger", dir);
-        if (round != 1) {
-            FILE *f = fopen(mark, "w");
-            fputs("0000000000000abc", f);
-            fclose(f);
-        }
-        uv_loop_init(&loop);
-        struct store *s = store_open(&loop, &conf, &why);
-        store_state(s, &st);
-        assert_int_equal(st.corrupt, round != 0);
-        assert_int_not_equal(access(mark, F_OK), 0);
-        store_close(&s);
-        uv_run(&loop, UV_RUN_DEFAULT);
-        uv_loop_close(&loop);
-    }
+    snprintf(data, sizeof data, "%s/ledger/data.mdb", dir);
+    assert_false(is_asked(0xABC, mark)); /* closed in order */
+    write_mark(mark, "boot 0000000000000abc");
+    assert_false(is_asked(0xABC, mark)); /* killed, in this boot */
+    write_mark(mark, "boot 0000000000000abc");
+    assert_true(is_asked(0xDEF, mark)); /* in another one */
+    assert_int_equal(utimensat(AT_FDCWD, data, NULL, 0), 0);
+    assert_true(is_asked(0xABC, mark)); /* closed in order, and then changed */
+    assert_int_equal(unlink(mark), 0);
+    assert_true(is_asked(0xABC, mark));
+    write_mark(mark, "boot 0000000000000000");
+    assert_true(is_asked(0, mark)); /* no boot is known */
 }
 
 static void count_blob(void *ctx, const char *key, struct str value)
@@ -208,7 +225,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(full_disk_keeps_the_records_in_the_ring, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(failing_writes_open_the_ledger_anew, fresh_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(a_ledger_sound_in_this_boot_is_not_asked_again, fresh_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_ledger_that_was_left_sound_is_not_asked_again, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(broken_ledger_is_set_aside, fresh_dir, remove_dir),
         cmocka_unit_test_setup_teardown(blobs_are_kept, fresh_dir, remove_dir),
     };
