@@ -3,9 +3,9 @@
  *   exchange_cli CLIENT TARGET MODEL REQUEST [ANSWER STATUS [PIECE]]
  *
  * CLIENT and TARGET are dialect names; the paths of some clients say more than their bodies: "gemini+stream", "converse+stream" ask for
- * events, "gemini+array" for one array. "anthropic@invoke" as TARGET is a Claude behind InvokeModel. PIECE the bytes fed at a time (default: all); "every": a stream is cut in two at each byte, "differs_at" tells the first
- * cut that changes what the client gets. Status 200 goes through the exchange, any
- * other through the error table. The output is one JSON object. */
+ * events, "gemini+array" for one array. "anthropic@invoke" as TARGET is a Claude behind InvokeModel. PIECE the bytes fed at a time
+ * (default: all); "every": a stream is cut in two at each byte, "differs_at" tells the first cut that changes what the client gets.
+ * Status 200 goes through the exchange, any other through the error table. The output is one JSON object. */
 #include "proto/base/base64.h"
 #include "proto/dialect/chat.h"
 #include "proto/dialect/exchange.h"
