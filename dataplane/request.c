@@ -162,7 +162,8 @@ static enum weir_err encode_passed(struct request *r, struct buf *body, struct s
 
 static enum weir_err encode_chat(struct request *r, struct buf *body, struct str *ret_why)
 {
-    enum dialect_id asked = provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model);
+    enum dialect_id asked =
+        provider_dialect_of_call(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model, &r->call);
     const struct provider_type *type = provider_type_of(r->provider->type);
     const struct target_hints hints = {.max_output = r->target->max_output,
                                        .max_completion_tokens = type->newer_max_tokens,

@@ -33,6 +33,7 @@ enum member {
     M_METADATA,
     M_USER,
     M_PROMPT_CACHE_KEY,
+    M_REASONING_EFFORT,
     M_CONTENTS,
     M_GENERATION_CONFIG,
     M_GENERATION_CONFIG_SNAKE,
@@ -64,6 +65,7 @@ static const struct str MEMBERS[M_COUNT] = {
     MEMBER("metadata"),
     MEMBER("user"),
     MEMBER("prompt_cache_key"),
+    MEMBER("reasoning_effort"),
     MEMBER("contents"),
     MEMBER("generationConfig"),
     MEMBER("generation_config"),
@@ -156,6 +158,11 @@ static enum weir_err read_openai(struct reading *r, struct call *call)
     struct str type;
     if (json_find(r->value[M_RESPONSE_FORMAT], "type", &type, &r->scratch) == JSON_FOUND)
         call->needs_json_schema = str_is(type, "\"json_schema\"");
+    struct str effort = r->value[M_REASONING_EFFORT];
+    if (str_is(effort, "\"none\""))
+        call->reasoning = CALL_REASONING_OFF;
+    else if (effort.n > 0 && effort.p[0] == '"')
+        call->reasoning = CALL_REASONING_ON;
     call->session = read_string(r, r->value[M_PROMPT_CACHE_KEY]);
     if (call->session.n == 0) call->session = read_string(r, r->value[M_USER]);
     return WEIR_OK;

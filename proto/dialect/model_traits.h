@@ -31,6 +31,9 @@ struct openai_traits {
     bool completion_tokens;       /* max_completion_tokens; else max_tokens, which every look-alike knows */
     bool effort;                  /* reasoning_effort */
     bool tools_without_reasoning; /* function tools only with reasoning_effort none */
+    bool tools_in_responses;      /* with reasoning, function tools only through /responses */
+    bool reasons_unasked;         /* its default effort is not none */
+    bool reasons_always;          /* there is no effort none */
     bool sampling;                /* temperature and top_p */
     bool sampling_unless_reasoning;
     bool stop;

@@ -1,6 +1,7 @@
 #include "proto/dialect/provider_type.h"
 
 #include "proto/dialect/exchange.h"
+#include "proto/dialect/model_traits.h"
 #include "proto/wire/json.h"
 #include "proto/wire/url.h"
 
@@ -50,6 +51,17 @@ enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_
     const struct provider_type *t = provider_type_of(type);
     if (is_hosted_claude(t, model)) return (t->claude_also >> client & 1) != 0 ? client : DIALECT_ANTHROPIC;
     return (dialects >> client & 1) != 0 ? client : t->dialect;
+}
+
+enum dialect_id provider_dialect_of_call(unsigned type, uint32_t dialects, enum dialect_id client, struct str model,
+                                         const struct call *call)
+{
+    enum dialect_id d = provider_dialect(type, dialects, client, model);
+    if (d != DIALECT_OPENAI_CHAT || !call->needs_tools || (dialects & PROVIDER_SPEAKS(RESPONSES)) == 0) return d;
+    struct openai_traits t = openai_traits_of(model);
+    bool reasons = t.reasons_always || call->reasoning == CALL_REASONING_ON ||
+                   (call->reasoning == CALL_REASONING_UNSAID && t.reasons_unasked);
+    return t.tools_in_responses && reasons ? DIALECT_RESPONSES : d;
 }
 
 /* ---- What it calls its models ---- */

@@ -9,6 +9,7 @@
 #include "proto/auth/signer.h"
 #include "proto/dialect/dialect.h"
 
+struct call;
 struct exchange;
 
 enum provider_type_id {
@@ -62,6 +63,9 @@ const struct provider_type *provider_type_of(unsigned id);
 uint32_t provider_type_dialects(unsigned id);
 /* What a provider of these dialects is asked in for this model: the client's own where it can be, so that nothing is translated. */
 enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_id client, struct str model);
+/* The same for one call: OpenAI's newer models take tools beside reasoning through /responses alone, whoever asks. */
+enum dialect_id provider_dialect_of_call(unsigned type, uint32_t dialects, enum dialect_id client, struct str model,
+                                         const struct call *call);
 struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a);
 /* Where the type wants another body than the dialect's (a hosted Claude): true, and it is in out. betas: the client's anthropic-beta header. */
 bool provider_body(unsigned type, const struct exchange *x, struct str body, struct str betas, struct buf *out);

@@ -261,6 +261,19 @@ static void read_numbers(struct reader *r, yyjson_val *body)
         bad(r, "decimal_above_max_value", STR("temperature"), STR("Invalid 'temperature': expected a value in 0..2."));
 }
 
+/* The newest models. */
+static void check_effort(struct reader *r, yyjson_val *effort)
+{
+    struct str model = r->ask->model;
+    bool newest = str_starts(model, STR("gpt-5.6")) || str_starts(model, STR("gpt-6"));
+    if (!newest || !r->strict || yyjson_arr_size(r->ask->tools) == 0 || val_is(effort, "none")) return;
+    bad(r, NULL, STR("reasoning_effort"),
+        arena_printf(r->a,
+                     "Function tools with reasoning_effort are not supported for %.*s in /v1/chat/completions. To use "
+                     "function tools, use /v1/responses or set reasoning_effort to 'none'.",
+                     STR_FMT(model)));
+}
+
 static void openai_read(yyjson_val *body, const struct http1_head *head, bool strict, struct ask *ask,
                         struct refusal *refusal, struct arena *a)
 {
@@ -286,6 +299,7 @@ static void openai_read(yyjson_val *body, const struct http1_head *head, bool st
     ask_count_tools(ask);
     ask_read_wishes(ask);
     yyjson_val *effort = yyjson_obj_get(body, "reasoning_effort");
+    check_effort(&r, effort);
     ask->thinks = yyjson_is_str(effort) && !val_is(effort, "none");
     ask->shows_thinking = ask->wishes.reasoning; /* OpenAI shows none; look-alikes do */
 }

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "proto/dialect/exchange.h"
 #include "proto/dialect/provider_type.h"
 #include "proto/wire/url.h"
 
@@ -58,6 +59,37 @@ static void the_clients_own_dialect_goes_first(void **state)
     assert_int_equal(provider_dialect(PROVIDER_VERTEX, vertex, DIALECT_ANTHROPIC, STR("gemini-x")), DIALECT_GEMINI);
 }
 
+static void tools_beside_reasoning_go_through_responses(void **state)
+{
+    (void)state;
+    const uint32_t chat = PROVIDER_SPEAKS(OPENAI_CHAT), both = chat | PROVIDER_SPEAKS(RESPONSES);
+    static const struct {
+        const char *model;
+        uint32_t dialects;
+        bool tools;
+        enum call_reasoning reasoning;
+        enum dialect_id asked;
+    } rows[] = {
+        {"gpt-6-sol", both, true, CALL_REASONING_UNSAID, DIALECT_RESPONSES},
+        {"gpt-6-sol", both, true, CALL_REASONING_OFF, DIALECT_OPENAI_CHAT},
+        {"gpt-6-sol", both, false, CALL_REASONING_ON, DIALECT_OPENAI_CHAT},
+        {"gpt-6-sol", chat, true, CALL_REASONING_ON, DIALECT_OPENAI_CHAT},
+        {"gpt-6-astra", both, true, CALL_REASONING_OFF, DIALECT_RESPONSES},
+        {"gpt-5.4", both, true, CALL_REASONING_UNSAID, DIALECT_OPENAI_CHAT},
+        {"gpt-5.4", both, true, CALL_REASONING_ON, DIALECT_RESPONSES},
+        {"gpt-5.2", both, true, CALL_REASONING_ON, DIALECT_OPENAI_CHAT},
+        {"llama-3.3", both, true, CALL_REASONING_ON, DIALECT_OPENAI_CHAT},
+    };
+    static const enum dialect_id clients[] = {DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_GEMINI};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct call call = {.needs_tools = rows[i].tools, .reasoning = rows[i].reasoning};
+        for (size_t k = 0; k < sizeof clients / sizeof *clients; k++)
+            if (provider_dialect_of_call(PROVIDER_OPENAI, rows[i].dialects, clients[k], str_of(rows[i].model), &call) !=
+                rows[i].asked)
+                fail_msg("row %zu (%s), client %d", i, rows[i].model, (int)clients[k]);
+    }
+}
+
 static void names_of_bedrock_are_taken_apart(void **state)
 {
     (void)state;
@@ -85,6 +117,7 @@ int main(void)
         cmocka_unit_test(rows_are_whole),
         cmocka_unit_test(words_stand_in_the_order_of_rows),
         cmocka_unit_test(the_clients_own_dialect_goes_first),
+        cmocka_unit_test(tools_beside_reasoning_go_through_responses),
         cmocka_unit_test(names_of_bedrock_are_taken_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
