@@ -410,7 +410,7 @@ static void pass_event(struct exchange *x, const struct frame *f)
         usage && x->call->passed_stream && !x->call->include_usage && str_contains(f->data, STR("\"choices\":[]"));
     buf_add(x->out, buf_view(&x->last));
     buf_clear(&x->last);
-    if (f->data.n > 0) x->facts |= EXCHANGE_CONTENT;
+    if (f->data.n > 0 || f->oversized) x->facts |= EXCHANGE_CONTENT;
     if (usage) x->facts |= EXCHANGE_USAGE;
     if (!usage) x->usage = before;
     x->content_bytes += (int64_t)f->data.n;

@@ -252,6 +252,7 @@ static const char *check_value(struct check *c, const char *p, unsigned *ret_dep
 
 bool json_check(struct str text, unsigned *ret_depth, struct json_error *ret_error)
 {
+    if (text.p == NULL) text = STR(""); /* no arithmetic on NULL, not even by 0 */
     struct check c = {.end = text.p + text.n};
     unsigned depth = 0;
     const char *p = text.n == 0 ? refuse(&c, text.p, "no text") : check_value(&c, text.p, &depth);
