@@ -121,7 +121,8 @@ bool route_has_endpoint(const struct snap_provider *p, enum dialect_id dialect)
 {
     bool own_paths = provider_type_of(p->type)->path != NULL; /* Vertex: its embeddings have a form of their own */
     uint32_t spoken = p->dialects | UINT32_C(1) << p->dialect;
-    return (spoken >> dialect & 1) != 0 && !(own_paths && dialect != DIALECT_OPENAI_CHAT);
+    bool openai = dialect == DIALECT_OPENAI_CHAT || dialect == DIALECT_RESPONSES;
+    return (spoken >> dialect & 1) != 0 && !(own_paths && !openai);
 }
 
 struct str route_model(const struct request *r, const struct snap_target *t)

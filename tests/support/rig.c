@@ -98,7 +98,7 @@ static char *file_text(const char *path)
     return p;
 }
 
-/* provider NAME openai|anthropic|gemini HOST PORT plain|tls BASE_PATH SECRET [CA_FILE] */
+/* provider NAME openai|responses|anthropic|gemini HOST PORT plain|tls BASE_PATH SECRET [CA_FILE] */
 static void do_provider(char **w)
 {
     bool anthropic = strcmp(w[2], "anthropic") == 0, gemini = strcmp(w[2], "gemini") == 0;
@@ -120,6 +120,7 @@ static void do_provider(char **w)
         .dialect = anthropic ? SNAP_ANTHROPIC
                    : gemini  ? SNAP_GEMINI
                              : SNAP_OPENAI_CHAT,
+        .dialects = strcmp(w[2], "responses") == 0 ? PROVIDER_SPEAKS(RESPONSES) : 0, /* type openai, both of its APIs */
         .allow_private = 1,
         .auth = anthropic ? SIGNER_X_API_KEY
                 : gemini  ? SIGNER_X_GOOG_API_KEY

@@ -130,7 +130,7 @@ class Origin:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def provider(self, name, kind="openai", host="127.0.0.1", ca=None):
-        base = "/v1" if kind == "openai" else "/"
+        base = "/v1" if kind in ("openai", "responses") else "/"
         transport = f"tls {base} sk-up-{name} {ca}" if self.tls else f"plain {base} sk-up-{name}"
         return f"provider {name} {kind} {host} {self.port} {transport}"
 
