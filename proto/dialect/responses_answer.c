@@ -43,7 +43,7 @@ void responses_write_content(const struct part *p, struct buf *out)
     buf_add(out, refusal ? STR("}") : STR(",\"annotations\":[],\"logprobs\":[]}"));
 }
 
-static void write_reasoning(const struct part *p, struct buf *out)
+static void write_reasoning(const struct part *p, bool whole, struct buf *out)
 {
     buf_add(out, STR(",\"summary\":["));
     if (p->text.n > 0) {
@@ -52,10 +52,11 @@ static void write_reasoning(const struct part *p, struct buf *out)
         buf_addc(out, '}');
     }
     buf_addc(out, ']');
-    if (p->signature.n == 0) return;
+    if (!whole && p->signature.n == 0) return; /* it may still come */
     buf_add(out, p->kind == PART_REDACTED ? STR(",\"encrypted_content\":\"" RESPONSES_REDACTED)
                                           : STR(",\"encrypted_content\":\"" RESPONSES_SIGNED));
-    buf_add_json(out, p->signature);
+    /* Unsigned thoughts are marked as well: OpenAI itself would look for an item of this id. */
+    buf_add_json(out, p->signature.n > 0 ? p->signature : STR(MARK_OPENAI));
     buf_addc(out, '"');
 }
 
@@ -87,7 +88,7 @@ void responses_write_item(const struct part *p, struct str id, unsigned n, const
                                          : "reasoning");
     responses_write_item_id(id, p, n, out);
     if (p->kind == PART_REASONING || p->kind == PART_REDACTED) {
-        write_reasoning(p, out);
+        write_reasoning(p, !str_is(str_of(status), "in_progress"), out);
     } else {
         buf_addf(out, ",\"status\":\"%s\"", status);
         if (message) {
