@@ -42,18 +42,17 @@ void trust_unref(struct trust **tp)
     free(t);
 }
 
-/* FNV-1a; the separator keeps ("ab", "c") and ("a", "bc") apart. */
+/* The separator keeps ("ab", "c") and ("a", "bc") apart. */
 static uint64_t print_add(uint64_t h, struct str s)
 {
-    for (size_t i = 0; i < s.n; i++) h = (h ^ (uint8_t)s.p[i]) * 0x100000001B3ull;
-    return (h ^ 0xFF) * 0x100000001B3ull;
+    return str_hash(str_hash(h, s), STR("\xFF"));
 }
 
 static void origin_read(struct worker *w, const struct snap *sn, const struct snap_provider *p, struct origin *o)
 {
     char rest[4] = {(char)(p->port >> 8), (char)(p->port & 0xFF), (char)p->tls, (char)p->allow_private};
     struct str host = snap_text(sn, p->host), ca = snap_text(sn, p->ca_pem);
-    o->print = print_add(0xCBF29CE484222325ull, host);
+    o->print = print_add(STR_HASH, host);
     o->print = print_add(o->print, (struct str){rest, sizeof rest});
     o->print = print_add(o->print, ca);
     if (!url_parse_ip(host, &o->family, o->ip)) o->family = 0;

@@ -14,13 +14,10 @@ static struct live_secret *cell_of(const struct request *r, unsigned i)
     return &r->w->live->secret[r->provider->id][i];
 }
 
-/* FNV-1a. A cell outlives reloads: when the list changes, what it says of another key must not count. */
+/* A cell outlives reloads: when the list changes, what it says of another key must not count. */
 static uint64_t print_of(const struct request *r, unsigned i)
 {
-    struct str s = snap_secret_at(r->gen->sn, r->provider, i);
-    uint64_t h = UINT64_C(0xCBF29CE484222325);
-    for (size_t k = 0; k < s.n; k++) h = (h ^ (uint8_t)s.p[k]) * UINT64_C(0x100000001B3);
-    return h | 1;
+    return str_hash(STR_HASH, snap_secret_at(r->gen->sn, r->provider, i)) | 1;
 }
 
 static bool rests(const struct request *r, unsigned i)

@@ -387,12 +387,10 @@ uint32_t snap_secret_weight(const struct snap *sn, const struct snap_provider *p
     return row == NULL ? 0 : row->weight;
 }
 
-/* FNV-1a; hosts are in lower case. */
 uint64_t snap_origin(const struct snap *sn, const struct snap_provider *p)
 {
-    struct str host = snap_text(sn, p->host);
-    uint64_t h = UINT64_C(0xCBF29CE484222325);
+    const char rest[] = {(char)(p->port >> 8), (char)(p->port & 0xFF), (char)p->tls};
 
-    for (size_t i = 0; i < host.n; i++) h = (h ^ (uint8_t)host.p[i]) * UINT64_C(0x100000001B3);
-    return (h ^ ((uint64_t)p->port << 8 | p->tls)) * UINT64_C(0x100000001B3);
+    return str_hash(str_hash(STR_HASH, snap_text(sn, p->host)),
+                    (struct str){rest, sizeof rest}); /* hosts are in lower case */
 }

@@ -190,3 +190,9 @@ unsigned str_distance(struct str a, struct str b, unsigned max)
     }
     return row[b.n] > max ? max + 1 : row[b.n];
 }
+
+uint64_t str_hash(uint64_t h, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) h = (h ^ (uint8_t)s.p[i]) * UINT64_C(0x100000001B3);
+    return h;
+}

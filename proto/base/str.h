@@ -69,3 +69,7 @@ bool str_ct_eq(struct str a, struct str b);
 
 /* Edit distance for "did you mean", counted up to `max` (then max + 1). Both at most 64 bytes, longer ones are max + 1 apart. */
 unsigned str_distance(struct str a, struct str b, unsigned max);
+
+/* FNV-1a, for telling texts apart where nobody attacks; begin with STR_HASH, go on with what the text before gave. */
+#define STR_HASH UINT64_C(0xCBF29CE484222325)
+uint64_t str_hash(uint64_t h, struct str s);
