@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -21,7 +22,7 @@ struct fixture {
     struct refusal refusal;
 };
 
-static void set_up(struct fixture *f, const char *json)
+static void set_up_in(struct fixture *f, const struct fake_dialect *d, const char *json)
 {
     struct str in = str_of(openai_head), body;
     memset(f, 0, sizeof *f);
@@ -30,7 +31,12 @@ static void set_up(struct fixture *f, const char *json)
     arena_init(&f->arena, 4096);
     f->doc = yyjson_read(json, strlen(json), 0);
     assert_non_null(f->doc);
-    fake_openai.read(yyjson_doc_get_root(f->doc), http1_head(&f->http), true, &f->ask, &f->refusal, &f->arena);
+    d->read(yyjson_doc_get_root(f->doc), http1_head(&f->http), true, &f->ask, &f->refusal, &f->arena);
+}
+
+static void set_up(struct fixture *f, const char *json)
+{
+    set_up_in(f, &fake_openai, json);
 }
 
 static void tear_down(struct fixture *f)
@@ -175,12 +181,54 @@ static void faults_match_count_and_refuse_typos(void **state)
     assert_true(faults_clear(&list, 0));
 }
 
+static void responses_are_read_strictly(void **state)
+{
+    (void)state;
+#define CALL   "{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"}"
+#define OUTPUT "{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"x\"}"
+#define SECRET "{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[],\"encrypted_content\":\"gAAAAABFakex==\"}"
+    static const struct {
+        const char *input, *more, *why;
+        unsigned status;
+    } rows[] = {
+        {"\"hi\"", "", NULL, 0},
+        {"[" SECRET "," CALL "," OUTPUT "]", ",\"store\":false", NULL, 0},
+        {"[]", "", "'input'", 400},
+        {"\"hi\"", ",\"messages\":[]", "Unknown parameter: 'messages'", 400},
+        {"\"hi\"", ",\"max_output_tokens\":15", ">= 16", 400},
+        {"\"hi\"", ",\"previous_response_id\":\"resp_1\"", "not found", 400},
+        {"\"hi\"", ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", "'tools[0].name'", 400},
+        {"\"hi\"", ",\"include\":[\"reasoning\"]", "'include'", 400},
+        {"\"hi\"", ",\"text\":{\"format\":{\"type\":\"json_schema\",\"schema\":{}}}", "'text.format.name'", 400},
+        {"[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}]", "", "'input_text'", 400},
+        {"[" OUTPUT "]", "", "No tool call found", 400},
+        {"[" CALL "]", "", "No tool output found", 400},
+        {"[" SECRET "]", "", "required following item", 400},
+        {"[{\"type\":\"reasoning\",\"id\":\"rs_1\",\"summary\":[]}," CALL "," OUTPUT "]", ",\"store\":false",
+         "not persisted", 404},
+        {"[{\"type\":\"reasoning\",\"summary\":[],\"encrypted_content\":\"EqQB\"}," CALL "," OUTPUT "]", "",
+         "could not be verified", 400},
+        {"[{\"type\":\"item_reference\",\"id\":\"msg_1\"}]", "", "not found", 404},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture f;
+        char json[1024];
+        snprintf(json, sizeof json, "{\"model\":\"m\",\"input\":%s%s}", rows[i].input, rows[i].more);
+        set_up_in(&f, &fake_responses, json);
+        if (f.refusal.status != rows[i].status ||
+            (rows[i].why != NULL && !str_contains(f.refusal.message, str_of(rows[i].why))))
+            fail_msg("%s: %u %.*s", json, f.refusal.status, STR_FMT(f.refusal.message));
+        tear_down(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(input_tokens_follow_the_rule),
         cmocka_unit_test(a_plan_is_the_same_every_time_and_counts_its_words),
         cmocka_unit_test(a_sample_follows_its_schema),
+        cmocka_unit_test(responses_are_read_strictly),
         cmocka_unit_test(faults_change_the_program),
         cmocka_unit_test(faults_match_count_and_refuse_typos),
     };
