@@ -13,6 +13,7 @@
 #include "controlplane/credential_keep.h"
 #include "controlplane/drain.h"
 #include "controlplane/http_server.h"
+#include "controlplane/jobs.h"
 #include "controlplane/prober.h"
 #include "controlplane/resolver.h"
 #include "shm/snapshot.h"
@@ -72,6 +73,7 @@ struct core {
     /* ledger */
     struct store *store;
     struct drain *drain;
+    struct jobs *jobs;
 
     /* for people */
     struct admin_server *admin;

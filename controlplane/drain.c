@@ -143,6 +143,7 @@ static void submit(struct drain *d, struct batch *b)
     b->store.work.existing_cost = b->existing;
     b->store.work.positions = b->positions;
     d->flight = b;
+    if (d->conf.on_taken != NULL) d->conf.on_taken(d->conf.ctx, b->records, b->store.work.records_n);
     store_submit(d->conf.store, &b->store);
 }
 

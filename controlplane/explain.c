@@ -68,6 +68,19 @@ static void add_try(struct buf *out, const struct usage_record *r)
     buf_addz(out, r->flags & RECORD_ESTIMATED ? " (estimate)\n" : "\n");
 }
 
+/* A task that has ended. */
+static void add_settled(struct buf *out, const struct usage_record *r)
+{
+    buf_addf(out, "settled  task %s%s%s after ", r->detail[0] != '\0' ? r->detail : "-",
+             r->err != WEIR_OK ? ", " : r->outcome == OUTCOME_CANCELLED ? ", cancelled" : "",
+             r->err != WEIR_OK ? err_word((enum weir_err)r->err) : "");
+    add_us(out, r->duration_us);
+    if (r->usage.milliseconds > 0) buf_addf(out, ", %lld s of video", (long long)r->usage.milliseconds / 1000);
+    buf_addf(out, ", %lld tokens   ", (long long)r->usage.out_total);
+    add_usd(out, r->cost_nanousd);
+    buf_addz(out, r->flags & RECORD_ESTIMATED ? " (estimate)\n" : "\n");
+}
+
 struct term {
     const char *name;
     int64_t count, rate;
@@ -134,14 +147,16 @@ void explain_text(const struct usage_record *records, size_t n,
     buf_addf(out, "asked    %-28s route %s\n", last->asked_model[0] != '\0' ? last->asked_model : "-",
              last->route[0] != '\0' ? last->route : "-");
     for (size_t i = 0; i < n; i++) {
-        if (records[i].kind != RECORD_ATTEMPT) continue;
-        add_try(out, &records[i]);
+        if (records[i].kind == RECORD_REFUSED) continue;
+        (records[i].kind == RECORD_SETTLED ? add_settled : add_try)(out, &records[i]);
         unknown |= records[i].cost_nanousd < 0;
         sum += records[i].cost_nanousd > 0 ? records[i].cost_nanousd : 0;
     }
     if (last->kind == RECORD_REFUSED)
         buf_addf(out, "refused  %s%s%s%s\n", err_word((enum weir_err)last->err), last->detail[0] != '\0' ? " (" : "",
                  last->detail, last->detail[0] != '\0' ? ")" : "");
+    else if (last->flags & RECORD_TASK)
+        buf_addf(out, "cost     not known yet: the task %s is under way\n", last->detail);
     else
         add_cost(out, last, price_of(context, last->provider, last->model));
     if (n > 1) {

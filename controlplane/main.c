@@ -223,6 +223,12 @@ static unsigned colour_flags(void)
     return off ? 0 : REQLOG_COLOUR;
 }
 
+static void on_taken(void *core, const struct usage_record *records, unsigned n)
+{
+    struct core *c = core;
+    jobs_take(c->jobs, records, n);
+}
+
 static void on_record(void *core, const struct usage_record *r)
 {
     struct core *c = core;
@@ -421,9 +427,11 @@ static bool init(struct core *c, const struct options *o, struct buf *refusal)
     const struct drain_conf drain = {.state_dir = c->state_dir,
                                      .live = c->live,
                                      .store = c->store,
+                                     .on_taken = on_taken,
                                      .on_record = on_record,
                                      .on_recovered = on_recovered,
                                      .ctx = c};
+    c->jobs = jobs_start(c, on_record);
     c->drain = drain_start(c->loop, &drain, &why);
     if (c->drain == NULL) {
         buf_addf(refusal, "weir: cannot read the journals in %s: %s\n", c->state_dir, why);
@@ -456,6 +464,7 @@ static void fini(struct core *c)
     if (c->watch != NULL) config_watch_stop(&c->watch);
     admin_server_stop(&c->admin);
     http_server_stop(&c->http);
+    jobs_stop(&c->jobs);
     if (c->store != NULL) store_close(&c->store);
     reqlog_groups_free(&c->groups);
     buf_fini(&c->line);

@@ -235,10 +235,11 @@ static void count_attempt(struct metrics *m, const struct usage_record *r)
 {
     struct str provider = RECORD_TEXT(r->provider), model = RECORD_TEXT(r->model);
     if (m->is_known != NULL && !m->is_known(m->ctx, provider, model)) model = STR("other");
-    count(m, ATTEMPTS,
-          LABELS({"provider", provider}, {"model", model}, {"outcome", str_of(attempt_outcome(r))},
-                 {"error_type", str_of(r->err == WEIR_OK ? "" : err_word((enum weir_err)r->err))}),
-          1);
+    if (r->kind == RECORD_ATTEMPT)
+        count(m, ATTEMPTS,
+              LABELS({"provider", provider}, {"model", model}, {"outcome", str_of(attempt_outcome(r))},
+                     {"error_type", str_of(r->err == WEIR_OK ? "" : err_word((enum weir_err)r->err))}),
+              1);
     count_tokens(m, "input", usage_in_total(&r->usage));
     count_tokens(m, "cache_read", r->usage.cache_read);
     count_tokens(m, "cache_write", usage_cache_write(&r->usage));
@@ -258,8 +259,8 @@ static void count_attempt(struct metrics *m, const struct usage_record *r)
 
 void metrics_record(struct metrics *m, const struct usage_record *r)
 {
-    if (r->kind == RECORD_ATTEMPT) count_attempt(m, r);
-    if (r->flags & RECORD_FINAL) count_request(m, r);
+    if (r->kind != RECORD_REFUSED) count_attempt(m, r);
+    if ((r->flags & RECORD_FINAL) && r->kind != RECORD_SETTLED) count_request(m, r);
 }
 
 /* ---- text (Prometheus exposition format 0.0.4) ---- */

@@ -107,16 +107,17 @@ static void add_usage(struct sums *s, const struct usage *u)
 
 void sums_add_record(struct sums *s, const struct usage_record *r)
 {
-    bool final = (r->flags & RECORD_FINAL) != 0;
+    bool settled = r->kind == RECORD_SETTLED; /* money alone: its call and its attempt have records of their own */
+    bool final = (r->flags & RECORD_FINAL) != 0 && !settled;
     s->calls += final;
     if (r->kind == RECORD_REFUSED) {
         s->refused++;
         return;
     }
-    s->attempts++;
-    s->ok += r->outcome == OUTCOME_OK;
-    s->cancelled += r->outcome == OUTCOME_CANCELLED;
-    s->failed += r->outcome != OUTCOME_OK && r->outcome != OUTCOME_CANCELLED;
+    s->attempts += !settled;
+    s->ok += !settled && r->outcome == OUTCOME_OK;
+    s->cancelled += !settled && r->outcome == OUTCOME_CANCELLED;
+    s->failed += !settled && r->outcome != OUTCOME_OK && r->outcome != OUTCOME_CANCELLED;
     s->rescued += final && (r->flags & RECORD_RESCUED) != 0;
     add_usage(s, &r->usage);
     if (r->cost_nanousd < 0)
@@ -127,6 +128,7 @@ void sums_add_record(struct sums *s, const struct usage_record *r)
         s->estimated++;
         plus(&s->estimated_nanousd, count_of(r->cost_nanousd));
     }
+    if (settled) return;
     if (r->duration_us < (uint64_t)INT64_MAX) plus(&s->duration_us, (int64_t)r->duration_us);
     if (r->ttft_us > 0 && r->ttft_us < (uint64_t)INT64_MAX) {
         plus(&s->ttft_us, (int64_t)r->ttft_us);

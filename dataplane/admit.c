@@ -4,6 +4,7 @@
 #include "dataplane/generation.h"
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
+#include "proto/dialect/provider_type.h"
 #include "proto/base/clock.h"
 #include "proto/wire/url.h"
 
@@ -252,8 +253,10 @@ static void drop_unpriced(struct request *r)
 
 static bool is_wanted(const struct request *r, const struct snap_provider *p)
 {
-    if (r->endpoint->kind != ENDPOINT_RAW) return route_has_endpoint(p, r->endpoint->dialect);
-    return str_eq(snap_text(r->gen->sn, p->name), r->raw_provider);
+    if (r->endpoint->kind == ENDPOINT_RAW || r->raw_provider.n > 0) /* the path says whose, or the id in it */
+        return str_eq(snap_text(r->gen->sn, p->name), r->raw_provider);
+    if (provider_type_of(p->type)->tasks && r->call.video == NULL) return false; /* chats and videos, nothing else */
+    return route_has_endpoint(p, r->endpoint->dialect);
 }
 
 /* The leg over which the route reaches a provider that has what is wanted. One that takes any model first, for a key that is bound to
@@ -319,6 +322,10 @@ static enum weir_err find_provider(struct request *r, struct str *ret_why)
         return r->key != NULL && r->key->routes.n > 0 ? WEIR_KEY_FORBIDDEN : WEIR_NO_ENDPOINT;
     }
     *ret_why = arena_printf(&r->keep.arena, "no provider of a route has %s", r->endpoint->name);
+    if (r->raw_provider.n > 0) {
+        *ret_why = STR("no video of this id: its provider is not within the reach of this call");
+        return WEIR_UP_NOT_FOUND;
+    }
     return WEIR_NOT_IMPLEMENTED;
 }
 

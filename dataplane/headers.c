@@ -5,6 +5,7 @@
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
 #include "dataplane/secret.h"
+#include "dataplane/video.h"
 #include "proto/auth/signer.h"
 #include "proto/base/clock.h"
 #include "proto/base/version.h"
@@ -80,10 +81,18 @@ static void line(struct buf *out, struct str name, struct str value)
     buf_add(out, STR("\r\n"));
 }
 
+/* The bytes of the client do not go on, nor do its headers about them. */
+static bool is_task(const struct request *r)
+{
+    return r->call.video != NULL && r->call.video->form == VIDEO_ARK;
+}
+
 /* Of the body that the provider is sent; empty: it has none. */
 static struct str content_type(const struct request *r)
 {
-    return request_is_passed(r) && r->x.same ? r->call.content_type : STR("application/json");
+    if (is_task(r)) return r->call.video->op == VIDEO_CREATE ? STR("application/json") : STR_NULL;
+    bool own = request_is_passed(r) && (r->x.same || r->call.video != NULL);
+    return own ? r->call.content_type : STR("application/json");
 }
 
 static enum weir_err write_credential(struct request *r, struct str path, struct str body, struct buf *out)
@@ -140,9 +149,9 @@ static struct str write_target(struct request *r, bool same, struct buf *out)
     size_t begins = buf_len(out);
     buf_add(out, path);
     /* a path of another form, or a signed one, is not for a client to add to */
-    if (passed && same)
+    if (passed && (same || (r->call.video != NULL && !is_task(r))))
         write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
-    else if (same && provider_type_of(p->type)->path == NULL && p->auth != SIGNER_SIGV4)
+    else if (!passed && same && provider_type_of(p->type)->path == NULL && p->auth != SIGNER_SIGV4)
         write_query(http1_head(&r->keep.in)->query, str_chr(path, '?') >= 0, out);
     if (p->auth == SIGNER_SIGV4) /* the query is signed too */
         path = arena_copy(&r->keep.arena, str_slice(buf_view(out), begins, buf_len(out)));
@@ -160,7 +169,7 @@ enum weir_err headers_write_request(struct request *r, struct str body, struct b
     enum weir_err e = write_credential(r, path, body, out);
     if (e != WEIR_OK) return e;
     bool passed = request_is_passed(r);
-    struct str accept = passed
+    struct str accept = passed && !is_task(r)
                             ? http1_get(in, "accept")
                             : str_of(r->call.stream ? framing_content_type(r->x.frames.framing) : "application/json");
     if (content_type(r).n > 0) http1_write_header(out, STR("content-type"), content_type(r));

@@ -3,6 +3,7 @@
 #include "dataplane/core.h"
 #include "dataplane/generation.h"
 #include "dataplane/request.h"
+#include "dataplane/video.h"
 #include "proto/base/clock.h"
 #include "proto/dialect/provider_type.h"
 
@@ -130,6 +131,20 @@ static const struct price_row *price_of(const struct request *r)
     return meter_price(sn, r->target, r->model);
 }
 
+/* What a task can use at most; nothing is known of it until it has ended. */
+static struct usage video_bound(const struct request *r)
+{
+    const struct video_call *v = r->call.video;
+    struct usage u = {.out_total = video_token_bound(v), .requests = 1};
+    u.milliseconds = v->seconds * 1000;
+    return u;
+}
+
+static bool creates_task(const struct request *r)
+{
+    return r->endpoint->meter == ENDPOINT_VIDEO;
+}
+
 void meter_attempt_begin(struct request *r)
 {
     struct usage_record *u = &r->rec;
@@ -151,7 +166,10 @@ void meter_attempt_begin(struct request *r)
         u->price_date = price->date != 0 ? price->date : sn->s->price_list_date;
         if (r->call.counts)
             u->bound_nanousd = 0;
-        else if (request_is_passed(r) && r->endpoint->meter != ENDPOINT_TOKENS)
+        else if (creates_task(r)) {
+            struct usage bound = video_bound(r);
+            if (!price_cost(price, &bound, &u->bound_nanousd)) u->bound_nanousd = -1;
+        } else if (request_is_passed(r) && r->endpoint->meter != ENDPOINT_TOKENS)
             u->bound_nanousd = r->endpoint->meter == ENDPOINT_FREE ? 0 : -1;
         else if (!price_upper_bound(price, r->call.input_bound, out * (r->call.choices > 0 ? r->call.choices : 1),
                                     &u->bound_nanousd))
@@ -180,6 +198,7 @@ bool meter_open_slot(struct request *r)
     u->usage.in_uncached = r->call.input_bound;
     u->usage.out_total = r->x.max_output > 0 ? r->x.max_output : 0;
     u->usage.requests = 1;
+    if (creates_task(r)) u->usage = video_bound(r);
     price(r, PRICE_BASIS_ESTIMATED);
     u->outcome = OUTCOME_WORKER_DIED;
     u->flags |= RECORD_ESTIMATED;
@@ -211,6 +230,24 @@ static bool drop_absurd(struct usage *u)
     return true;
 }
 
+/* Created: the task's end is what costs. No answer that names it: it may be there all the same, and nobody can ask for it. */
+static void settle_task(struct request *r)
+{
+    struct usage_record *u = &r->rec;
+    struct str task = r->call.video->task;
+    if (task.n == 0) {
+        u->usage = video_bound(r);
+        u->flags |= RECORD_ESTIMATED;
+        price(r, PRICE_BASIS_ESTIMATED);
+        return;
+    }
+    u->usage.requests = 1;
+    u->flags |= RECORD_TASK;
+    u->secret = r->secret;
+    PUT(u->detail, task);
+    r->cost_nanousd = -1; /* not known yet: no header tells it */
+}
+
 /* Pictures, characters, seconds, searches. A price per token without the tokens is no price. */
 static void settle_passed(struct request *r)
 {
@@ -240,6 +277,10 @@ static void settle_usage(struct request *r)
     u->basis = PRICE_BASIS_NONE;
     r->cost_nanousd = 0;
     if (!may_cost || r->call.counts) return;
+    if (creates_task(r)) {
+        settle_task(r);
+        return;
+    }
     if (request_is_passed(r) && r->endpoint->meter != ENDPOINT_TOKENS) {
         settle_passed(r);
         return;

@@ -8,6 +8,7 @@
 #include "dataplane/reply.h"
 #include "dataplane/request.h"
 #include "dataplane/secret.h"
+#include "dataplane/video.h"
 #include "proto/base/clock.h"
 #include "proto/wire/json.h"
 
@@ -60,6 +61,8 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     bool passed = request_is_passed(r);
     struct str type = r->call.stream ? str_of(framing_content_type(r->x.framing)) : STR("application/json");
     if (passed && r->x.same) type = STR_NULL; /* the provider's own, or none */
+    if (r->call.video != NULL && !r->x.same) /* whatever a 204 was, the answer has a body */
+        r->client_status = r->call.video->location.n > 0 ? 302 : 200;
     if (r->client_status == 204) length = HEAD_NO_LENGTH;
     const struct http1_head *answer = attempt ? http1_head(&r->up->in) : NULL;
     bool same = answer != NULL && r->x.same;
@@ -69,6 +72,7 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     if (r->call.stream) buf_add(head, STR("cache-control: no-cache\r\n"));
     if (r->opaque) http1_write_header(head, STR("content-encoding"), http1_get(answer, "content-encoding"));
     if (answer != NULL) headers_write_forwarded(answer, same, passed, head);
+    if (r->client_status == 302) http1_write_header(head, STR("location"), r->call.video->location);
     headers_write_ours(r, attempt, !r->call.stream && length >= 0, head);
     http1_write_end(head);
 }

@@ -10,6 +10,7 @@
 #include "dataplane/reply.h"
 #include "dataplane/retry.h"
 #include "dataplane/secret.h"
+#include "dataplane/video.h"
 #include "proto/base/clock.h"
 #include "proto/dialect/counting.h"
 #include "proto/dialect/embed.h"
@@ -79,6 +80,7 @@ static const struct step *step_identify(struct request *r)
         request_is_passed(r)
             ? passed_read_call(r->endpoint, &place, http1_get(h, "content-type"), body, &r->keep.arena, &r->call, &why)
             : call_read_at(r->endpoint->dialect, &place, body, &r->keep.arena, &r->call, &why);
+    if (e == WEIR_OK && r->call.video != NULL) r->raw_provider = r->call.video->id.provider; /* of an id */
     return e == WEIR_OK ? &STEP_admit : request_fail(r, e, why);
 }
 
@@ -155,6 +157,10 @@ static enum weir_err encode_passed(struct request *r, struct buf *body, struct s
         *ret_why = arena_printf(&r->keep.arena, "the provider \"%.*s\" has no %s",
                                 STR_FMT(snap_text(r->gen->sn, r->provider->name)), r->endpoint->name);
         return WEIR_NOT_IMPLEMENTED;
+    }
+    if (r->call.video != NULL) {
+        enum weir_err e = video_prepare(r, ret_why);
+        if (e != WEIR_OK) return e;
     }
     return exchange_request_passed(&r->x, r->endpoint, target, &hints, &r->call, buf_view(&r->keep.body), r->model,
                                    &r->keep.arena, body, ret_why);

@@ -355,6 +355,7 @@ struct live {
 enum record_kind {
     RECORD_ATTEMPT = 1, /* one try of one target */
     RECORD_REFUSED = 2, /* a call that reached no target: no money, but a line in the log */
+    RECORD_SETTLED = 3, /* what a task cost that an attempt of the same request began. WRITER: control plane (jobs.h) */
 };
 enum record_outcome {
     OUTCOME_OK = 1,      /* answered whole */
@@ -370,6 +371,7 @@ enum record_flag {
     RECORD_REUSED = 8,      /* connection from the pool */
     RECORD_RESCUED = 16,    /* answered by another target than the first one tried */
     RECORD_TRANSLATED = 32, /* client and target speak different dialects */
+    RECORD_TASK = 64,       /* a task was created, its name is in `detail`: its cost comes in a record of its own */
 };
 
 struct usage_record {
@@ -398,7 +400,7 @@ struct usage_record {
     uint8_t basis;   /* enum price_basis */
     uint8_t client_dialect, upstream_dialect, endpoint;
     uint16_t worker;
-    uint16_t spare;
+    uint16_t secret; /* of a RECORD_TASK: which key of its provider, by place in the list */
     char route[NAME_ROUTE];
     char provider[NAME_PROVIDER];
     char model[NAME_MODEL];       /* asked of the provider */

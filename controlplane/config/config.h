@@ -93,6 +93,7 @@ struct config_provider {
     struct str region, project, location, api_version;
     struct named_texts deployments; /* Azure: model to deployment */
     struct config_credential credential;
+    int64_t poll_ms; /* of open tasks */
 
     /* found by check.c */
     struct url url;

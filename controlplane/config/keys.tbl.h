@@ -118,6 +118,8 @@ KEY(provider, metadata_url, TEXT, credential.metadata_url, 0, 0, "", LIVE,
     "metadata service of the machine; none: the vendor's")
 KEY(provider, container_url, TEXT, credential.container_url, 0, 0, "", LIVE,
     "AWS: what a relative container URI is relative to")
+KEY(provider, poll, DURATION, poll_ms, 20, HOUR, "10s", LIVE,
+    "videos: how soon an open task is looked at, so that it is settled; the pauses grow")
 LATER(provider, headers)
 LATER(provider, limits)
 LATER(provider, organization)

@@ -25,6 +25,7 @@ enum endpoint_meter {
     ENDPOINT_CHARACTERS,
     ENDPOINT_SEARCHES,
     ENDPOINT_SECONDS,
+    ENDPOINT_VIDEO, /* a task: paid when it has ended (controlplane/jobs.h) */
     ENDPOINT_FREE,
 };
 

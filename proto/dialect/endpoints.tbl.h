@@ -8,7 +8,8 @@
  *   body     NONE, JSON, or FORM: multipart/form-data
  *   model    where its name stands: BODY (must be there), MAYBE (the provider has a default), NONE
  *   meter    what is counted: TOKENS, or UNITS in what `unit` of the usage reader says (IMAGES, CHARACTERS, SEARCHES),
- *            SECONDS (of sound), FREE: nothing is paid for the call itself */
+ *            SECONDS (of sound), FREE: nothing is paid for the call itself,
+ *            VIDEO: a task, paid when it has ended. What begins with "videos." is read and translated by video.h */
 
 PASSED("embeddings", "POST", "/embeddings", OPENAI_CHAT, JSON, BODY, TOKENS)
 PASSED("completions", "POST", "/completions", OPENAI_CHAT, JSON, BODY, TOKENS)
@@ -38,6 +39,15 @@ PASSED("responses.delete", "DELETE", "/responses/{id}", RESPONSES, NONE, NONE, F
 PASSED("responses.cancel", "POST", "/responses/{id}/cancel", RESPONSES, NONE, NONE, FREE)
 PASSED("responses.input_items", "GET", "/responses/{id}/input_items", RESPONSES, NONE, NONE, FREE)
 PASSED("responses.input_tokens", "POST", "/responses/input_tokens", RESPONSES, JSON, BODY, FREE)
+PASSED("videos.create", "POST", "/videos", OPENAI_CHAT, ANY, MAYBE, VIDEO)
+PASSED("videos.list", "GET", "/videos", OPENAI_CHAT, NONE, NONE, FREE)
+PASSED("videos.retrieve", "GET", "/videos/{id}", OPENAI_CHAT, NONE, NONE, FREE)
+PASSED("videos.delete", "DELETE", "/videos/{id}", OPENAI_CHAT, NONE, NONE, FREE)
+PASSED("videos.content", "GET", "/videos/{id}/content", OPENAI_CHAT, NONE, NONE, FREE)
+PASSED("videos.edits", "POST", "/videos/edits", OPENAI_CHAT, ANY, NONE, FREE)
+PASSED("videos.extensions", "POST", "/videos/extensions", OPENAI_CHAT, ANY, NONE, FREE)
+PASSED("videos.characters", "POST", "/videos/characters", OPENAI_CHAT, ANY, NONE, FREE)
+PASSED("videos.remix", "POST", "/videos/{id}/remix", OPENAI_CHAT, ANY, NONE, FREE)
 PASSED("messages.batches.create", "POST", "/messages/batches", ANTHROPIC, JSON, NONE, FREE)
 PASSED("messages.batches.list", "GET", "/messages/batches", ANTHROPIC, NONE, NONE, FREE)
 PASSED("messages.batches.retrieve", "GET", "/messages/batches/{id}", ANTHROPIC, NONE, NONE, FREE)

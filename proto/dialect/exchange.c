@@ -7,6 +7,7 @@
 #include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
 #include "proto/dialect/upstream_error.h"
+#include "proto/dialect/video.h"
 
 #include <string.h>
 
@@ -72,7 +73,8 @@ enum weir_err exchange_request_passed(struct exchange *x, const struct endpoint 
         .tail = call->tail,
         .call = call,
         .arena = a,
-        .same = e->kind == ENDPOINT_RAW || e->dialect == target,
+        .same = call->video != NULL ? call->video->op == VIDEO_CONTENT && call->video->form == VIDEO_OPENAI
+                                    : e->kind == ENDPOINT_RAW || e->dialect == target,
         .hints = *hints,
         .model = arena_copy(a, model),
         .max_output = call->max_output,
@@ -86,6 +88,7 @@ enum weir_err exchange_request_passed(struct exchange *x, const struct endpoint 
 
 struct str exchange_path(const struct exchange *x)
 {
+    if (x->call->video != NULL) return video_path(x->call->video, x->arena);
     if (x->passed != NULL) return x->tail;
     if (x->call->counts && x->target->id == DIALECT_ANTHROPIC) return STR("/messages/count_tokens");
     return str_of(x->target->path);
@@ -594,6 +597,7 @@ enum weir_err exchange_answer(struct exchange *x, struct str body, struct buf *o
 {
     struct answer *answer = NULL;
     struct str why = STR_NULL;
+    if (x->call->video != NULL) return video_answer(x, body, out);
     if (x->passed != NULL && !x->same) {
         enum weir_err e = embed_answer(x, body, out);
         if (e != WEIR_OK) fail(x, EXCHANGE_BROKEN, e, STR("the answer has not the form of embeddings"));

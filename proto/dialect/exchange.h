@@ -10,6 +10,8 @@
 #include "proto/dialect/endpoint.h"
 #include "proto/wire/framing.h"
 
+struct video_call;
+
 /* What the journey must know of a request's body before it chooses a target. Duplicate routing keys are refused. */
 /* What a request says of reasoning, as far as it decides how a model is asked. */
 enum call_reasoning { CALL_REASONING_UNSAID, CALL_REASONING_OFF, CALL_REASONING_ON };
@@ -28,6 +30,7 @@ struct call {
     bool passed_stream;            /* a passed endpoint's answer comes in events; `stream` is for chats */
     int64_t units;                 /* of a passed endpoint: pictures or characters asked for */
     struct str tail, content_type; /* of a passed endpoint: struct endpoint_place's; the body's, as the client said */
+    struct video_call *video;      /* a call of Videos (video.h); else NULL */
     struct str session;            /* metadata.user_id, prompt_cache_key, user: whichever the dialect has; empty */
 };
 enum weir_err call_read(enum dialect_id client, struct str body, struct arena *a, struct call *ret_call,

@@ -2,6 +2,7 @@
 
 #include "proto/dialect/passthrough.h"
 #include "proto/dialect/tree.h"
+#include "proto/dialect/video.h"
 #include "proto/wire/json.h"
 #include "proto/wire/multipart.h"
 
@@ -146,7 +147,9 @@ enum weir_err passed_read_call(const struct endpoint *e, const struct endpoint_p
                         .tail = place->tail,
                         .content_type = content_type};
     enum weir_err err = WEIR_OK;
-    if (e->body == ENDPOINT_BODY_JSON)
+    if (video_op_of(e) != VIDEO_NONE)
+        err = video_read_call(e, place, content_type, body, a, &call, ret_why);
+    else if (e->body == ENDPOINT_BODY_JSON)
         err = read_json(e, body, a, &call, ret_why);
     else if (e->body == ENDPOINT_BODY_FORM)
         err = read_form(e, content_type, body, a, &call, ret_why);
@@ -229,11 +232,17 @@ static enum weir_err write_gemini(struct str body, struct str model, struct aren
 enum weir_err passed_write_request(const struct endpoint *e, const struct call *call, struct str body, struct str model,
                                    struct arena *a, struct buf *out, struct str *ret_why)
 {
+    if (call->video != NULL && (call->video->form == VIDEO_ARK || call->video->op != VIDEO_CREATE)) {
+        video_write_request(call->video, model, out);
+        return WEIR_OK;
+    }
     if (e->kind == ENDPOINT_RAW || call->model.n == 0 || (str_eq(call->model, model) && !call->passed_stream)) {
         buf_add(out, body);
         return WEIR_OK;
     }
-    if (e->body == ENDPOINT_BODY_FORM) return write_form(call, body, model, out, ret_why);
+    struct str boundary;
+    if (e->body == ENDPOINT_BODY_FORM || (call->video != NULL && multipart_boundary(call->content_type, &boundary)))
+        return write_form(call, body, model, out, ret_why);
     if (e->model == ENDPOINT_MODEL_PATH) return write_gemini(body, model, a, out, ret_why);
     struct call asked = *call;
     struct str loss = STR_NULL;

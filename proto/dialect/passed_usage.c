@@ -163,6 +163,7 @@ bool passed_settle(const struct endpoint *e, const struct call *call, struct str
     struct json_error error;
     is_json = is_json && json_check(body, &depth, &error);
     switch (e->meter) {
+    case ENDPOINT_VIDEO: /* by its task's end */
     case ENDPOINT_FREE: u->known = USAGE_INPUT | USAGE_OUTPUT; return true;
     case ENDPOINT_IMAGES:
         u->units =

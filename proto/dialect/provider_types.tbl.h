@@ -30,4 +30,6 @@ PROVIDER_TYPE(BEDROCK, "bedrock", CONVERSE, "https://bedrock-runtime.{region}.am
               .signer = SIGNER_SIGV4, .credentials = "aws", .token_signer = SIGNER_SIGV4, .path = provider_path_bedrock,
               .claude = true, .claude_version = "bedrock-2023-05-31", .claude_invoked = true,
               .claude_also = PROVIDER_SPEAKS(CONVERSE))
+PROVIDER_TYPE(SEEDANCE, "seedance", OPENAI_CHAT, "https://ark.ap-southeast.bytepluses.com/api/v3", "ARK_API_KEY",
+              .signer = SIGNER_BEARER, .tasks = true, .aliases = "seedance-* doubao-seedance-* dreamina-seedance-*")
 PROVIDER_TYPE_LATER("fake")

@@ -70,15 +70,18 @@ static bool next_delimiter(struct str body, struct str boundary, size_t at, size
     return false;
 }
 
-/* One part's head: the name of its field, and whether it is a file. */
-static bool read_head(struct str head, struct str *ret_name, bool *ret_file)
+/* One part's head: the name of its field, whether it is a file, and of which type. */
+static bool read_head(struct str head, struct str *ret_name, bool *ret_file, struct str *ret_type)
 {
-    const struct str disposition = STR("content-disposition:");
+    const struct str disposition = STR("content-disposition:"), type = STR("content-type:");
+    *ret_type = STR_NULL;
     *ret_name = STR_NULL;
     *ret_file = false;
     while (head.n > 0) {
         struct str line = str_split(&head, '\n'), name, value;
         if (line.n > 0 && line.p[line.n - 1] == '\r') line.n--;
+        if (line.n >= type.n && str_ieq(str_slice(line, 0, type.n), type))
+            *ret_type = str_trim(str_slice(line, type.n, line.n));
         if (line.n < disposition.n || !str_ieq(str_slice(line, 0, disposition.n), disposition)) continue;
         if (ret_name->p != NULL) return false;
         line = str_trim(str_slice(line, disposition.n, line.n));
@@ -95,14 +98,15 @@ static bool read_head(struct str head, struct str *ret_name, bool *ret_file)
     return true;
 }
 
-enum multipart_find multipart_find(struct str body, struct str boundary, const char *name, struct str *ret_value)
+static enum multipart_find find(struct str body, struct str boundary, const char *name, bool file,
+                                struct str *ret_type, struct str *ret_value)
 {
     const struct str blank = STR("\r\n\r\n");
     enum multipart_find result = MULTIPART_ABSENT;
     size_t before, after, next_before, next_after;
     if (!next_delimiter(body, boundary, 0, &before, &after)) return MULTIPART_BAD;
     for (;;) {
-        struct str rest = str_slice(body, after, body.n), field;
+        struct str rest = str_slice(body, after, body.n), field, type;
         if (str_starts(rest, STR("--"))) return result;
         bool is_file;
         /* blanks may stand behind a boundary; a part without headers has its blank line at once */
@@ -112,15 +116,28 @@ enum multipart_find multipart_find(struct str body, struct str boundary, const c
         size_t value = after + (size_t)line + (size_t)end + blank.n;
         struct str head = str_slice(rest, (size_t)line, (size_t)line + (size_t)end);
         /* an empty value's delimiter begins with the blank line's own end */
-        if (!next_delimiter(body, boundary, value - 2, &next_before, &next_after) || !read_head(head, &field, &is_file))
+        if (!next_delimiter(body, boundary, value - 2, &next_before, &next_after) || !read_head(head, &field, &is_file, &type))
             return MULTIPART_BAD;
         if (next_before + 2 == value) next_before = value; /* nothing between head and delimiter */
         if (next_before < value) return MULTIPART_BAD;
-        if (!is_file && str_is(field, name)) {
+        if (is_file == file && str_is(field, name)) {
             if (result == MULTIPART_FOUND) return MULTIPART_TWICE;
             result = MULTIPART_FOUND;
             *ret_value = str_slice(body, value, next_before);
+            *ret_type = type;
         }
         after = next_after;
     }
+}
+
+enum multipart_find multipart_find(struct str body, struct str boundary, const char *name, struct str *ret_value)
+{
+    struct str type;
+    return find(body, boundary, name, false, &type, ret_value);
+}
+
+enum multipart_find multipart_find_file(struct str body, struct str boundary, const char *name, struct str *ret_type,
+                                        struct str *ret_value)
+{
+    return find(body, boundary, name, true, ret_type, ret_value);
 }

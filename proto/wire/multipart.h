@@ -17,3 +17,6 @@ bool multipart_boundary(struct str content_type, struct str *ret_boundary);
 enum multipart_find { MULTIPART_ABSENT, MULTIPART_FOUND, MULTIPART_TWICE, MULTIPART_BAD };
 /* The value of the field without a file name that is called `name`; a view into the body. */
 enum multipart_find multipart_find(struct str body, struct str boundary, const char *name, struct str *ret_value);
+/* The same for a part with a file name; ret_type: its content-type, empty where it says none. */
+enum multipart_find multipart_find_file(struct str body, struct str boundary, const char *name, struct str *ret_type,
+                                        struct str *ret_value);
