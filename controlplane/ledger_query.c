@@ -345,6 +345,7 @@ static void find_last(struct record_query *q, const struct ledger_read *r)
         }
         if (key.mv_size != 16 || ledger_key_wall_ns(key.mv_data) < q->filter.since_wall_ns) break;
         if (!record_decode(value.mv_data, value.mv_size, &rec, &seq) || !(rec.flags & RECORD_FINAL) ||
+            rec.kind == RECORD_SETTLED || /* told with its request */
             !record_matches(&q->filter, &rec))
             continue;
         if (!add_request_of(q, r, &rec)) break;

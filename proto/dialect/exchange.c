@@ -82,7 +82,7 @@ enum weir_err exchange_request_passed(struct exchange *x, const struct endpoint 
     x->error.retry_after_ms = -1;
     frames_init(&x->frames, FRAMING_SSE, EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
-    if (!x->same) return embed_request(x, body, out, ret_why);
+    if (!x->same && call->video == NULL) return embed_request(x, body, out, ret_why);
     return passed_write_request(e, call, body, model, a, out, ret_why);
 }
 

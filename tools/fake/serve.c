@@ -1,5 +1,6 @@
 /* What a request gets: a control answer, a dialect's answer, a refusal, and the fault that changes it. */
 #include "proto/base/clock.h"
+#include "tools/fake/ark.h"
 #include "tools/fake/conn.h"
 #include "tools/fake/converse.h"
 #include "tools/fake/identity.h"
@@ -218,7 +219,9 @@ static bool serve_plain(struct conn *c, const struct fake_dialect *d, const stru
 {
     struct refusal refusal = {0};
     struct plain_call call = {.of = c->provider, .head = head, .body = body, .arena = &c->arena};
-    if (!c->provider->speaks_openai || !plain_serve(&call, &refusal, &c->answer)) return false;
+    if (!c->provider->speaks_openai ||
+        (!ark_serve(&call, &refusal, &c->answer) && !plain_serve(&call, &refusal, &c->answer)))
+        return false;
     if (refusal.status == 0 && !identity_check(c->provider, head, body, &c->arena, &refusal) && refusal.status == 0)
         refusal.status = 401;
     if (refusal.status == 0) (void)refuse_by_model(call.model, &refusal);
