@@ -17,7 +17,7 @@ struct drain_conf {
     const char *state_dir;
     struct live *live; /* for the holds of dead workers' calls; NULL: none are settled */
     struct store *store;
-    unsigned tick_ms;                                                     /* 0: 100 */
+    unsigned tick_ms; /* 0: 100 */
     /* Records read from the rings, before they are committed: what is put into the store here is on disk with them. May be NULL. */
     void (*on_taken)(void *ctx, const struct usage_record *records, unsigned n);
     void (*on_record)(void *ctx, const struct usage_record *r);           /* each new record, after its commit */

@@ -72,7 +72,9 @@ static void add_try(struct buf *out, const struct usage_record *r)
 static void add_settled(struct buf *out, const struct usage_record *r)
 {
     buf_addf(out, "settled  task %s%s%s after ", r->detail[0] != '\0' ? r->detail : "-",
-             r->err != WEIR_OK ? ", " : r->outcome == OUTCOME_CANCELLED ? ", cancelled" : "",
+             r->err != WEIR_OK                 ? ", "
+             : r->outcome == OUTCOME_CANCELLED ? ", cancelled"
+                                               : "",
              r->err != WEIR_OK ? err_word((enum weir_err)r->err) : "");
     add_us(out, r->duration_us);
     if (r->usage.milliseconds > 0) buf_addf(out, ", %lld s of video", (long long)r->usage.milliseconds / 1000);

@@ -42,7 +42,8 @@ bool job_row_read(struct str bytes, struct job_row *ret_row)
     row.form = (enum video_form)b[16];
     row.has_price = b[17] != 0;
     memcpy(&row.price, b + HEAD_BYTES, sizeof row.price);
-    if (!record_decode(b + HEAD_BYTES + sizeof row.price, bytes.n - HEAD_BYTES - sizeof row.price, &row.created, &seq) ||
+    if (!record_decode(b + HEAD_BYTES + sizeof row.price, bytes.n - HEAD_BYTES - sizeof row.price, &row.created,
+                       &seq) ||
         (row.created.flags & RECORD_TASK) == 0)
         return false;
     *ret_row = row;
@@ -64,7 +65,8 @@ static void bill(const struct job_row *row, const struct video_task *task, struc
     u->tier = task->flex ? USAGE_FLEX : USAGE_STANDARD;
     if (task->tokens > 0) usage_set(u, &u->out_total, task->tokens);
     if (task->tokens > 0) u->known = USAGE_INPUT | USAGE_OUTPUT;
-    bool enough = u->clamped == 0 && u->out_total <= USAGE_BELIEVED && (by_tokens ? u->out_total > 0 : u->milliseconds > 0);
+    bool enough =
+        u->clamped == 0 && u->out_total <= USAGE_BELIEVED && (by_tokens ? u->out_total > 0 : u->milliseconds > 0);
     if (!row->has_price) return;
     if (enough && price_cost(&row->price, u, &r->cost_nanousd))
         r->basis = PRICE_BASIS_COMPUTED;

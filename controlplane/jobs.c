@@ -17,9 +17,9 @@
 
 enum {
     TICK_MS = 50,
-    FETCHES = 8,         /* under way at a time */
-    SLOWEST = 6,         /* pauses grow to so many times the configured one */
-    GONE_TIMES = 3,      /* "no such task" so often is believed */
+    FETCHES = 8,           /* under way at a time */
+    SLOWEST = 6,           /* pauses grow to so many times the configured one */
+    GONE_TIMES = 3,        /* "no such task" so often is believed */
     LOST_AFTER_S = 691200, /* eight days: providers keep a task for seven */
     ARENA_BYTES = 16 * 1024,
 };

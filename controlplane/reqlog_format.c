@@ -251,7 +251,8 @@ void reqlog_json(const struct usage_record *records, unsigned n, struct buf *out
     text(out, NAME("gen_ai.provider.name"), RECORD_TEXT(r->provider));
     text(out, NAME("gen_ai.request.model"), RECORD_TEXT(r->asked_model));
     text(out, NAME("gen_ai.response.model"), RECORD_TEXT(r->model));
-    if (r->kind == RECORD_SETTLED || (r->flags & RECORD_TASK)) /* its cost comes in a line of its own, of the same request */
+    if (r->kind == RECORD_SETTLED ||
+        (r->flags & RECORD_TASK)) /* its cost comes in a line of its own, of the same request */
         text(out, NAME("task"), str_of(r->kind == RECORD_SETTLED ? "settled" : "open"));
     add_usage(out, r);
     struct str finish = RECORD_TEXT(r->finish);

@@ -4,8 +4,8 @@
 #include "dataplane/generation.h"
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
-#include "proto/dialect/provider_type.h"
 #include "proto/base/clock.h"
+#include "proto/dialect/provider_type.h"
 #include "proto/wire/url.h"
 
 #include <mbedtls/sha256.h>

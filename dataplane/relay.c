@@ -61,7 +61,7 @@ static void make_head(struct request *r, int64_t length, bool attempt)
     bool passed = request_is_passed(r);
     struct str type = r->call.stream ? str_of(framing_content_type(r->x.framing)) : STR("application/json");
     if (passed && r->x.same) type = STR_NULL; /* the provider's own, or none */
-    if (r->call.video != NULL && !r->x.same) /* whatever a 204 was, the answer has a body */
+    if (r->call.video != NULL && !r->x.same)  /* whatever a 204 was, the answer has a body */
         r->client_status = r->call.video->location.n > 0 ? 302 : 200;
     if (r->client_status == 204) length = HEAD_NO_LENGTH;
     const struct http1_head *answer = attempt ? http1_head(&r->up->in) : NULL;

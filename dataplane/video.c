@@ -42,8 +42,7 @@ enum weir_err video_prepare(struct request *r, struct str *ret_why)
         return WEIR_UP_NOT_FOUND;
     }
     v->credential = credential_at(r, r->secret);
-    v->id = (struct video_id){.provider = snap_text(r->gen->sn, r->provider->name),
-                              .model = r->call.model,
-                              .print = print_at(r, r->secret)};
+    v->id = (struct video_id){
+        .provider = snap_text(r->gen->sn, r->provider->name), .model = r->call.model, .print = print_at(r, r->secret)};
     return WEIR_OK;
 }

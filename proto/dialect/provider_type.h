@@ -52,7 +52,7 @@ struct provider_type {
     const char *claude_version; /* … with this anthropic_version in the body, and the model in the path */
     bool claude_invoked;        /* InvokeModel: the path alone says whether to stream, betas stand in the body */
     uint32_t claude_also;       /* dialects in which these models answer too: bits of PROVIDER_SPEAKS() */
-    bool tasks; /* videos are made by tasks in Ark's form (video.h) */
+    bool tasks;                 /* videos are made by tasks in Ark's form (video.h) */
     const char *models_path;    /* GET, behind base_url: answers cheaply whether the key is good; NULL: there is none */
     const char *client_variable; /* where its vendor's SDKs look for another address; NULL: nowhere … */
     const char *client_base;     /* … and what they want behind ours */

@@ -104,9 +104,8 @@ static int64_t progress_of(struct str status, int64_t created_s, uint64_t now_s)
 {
     if (str_is(status, "succeeded")) return 100;
     if (!str_is(status, "running")) return 0;
-    int64_t n = now_s > 0 && created_s > 0 && (int64_t)now_s > created_s
-                    ? ((int64_t)now_s - created_s) * 100 / USUAL_RUN_S
-                    : 1;
+    int64_t n =
+        now_s > 0 && created_s > 0 && (int64_t)now_s > created_s ? ((int64_t)now_s - created_s) * 100 / USUAL_RUN_S : 1;
     return n < 1 ? 1 : n > 99 ? 99 : n;
 }
 

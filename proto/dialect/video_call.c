@@ -10,9 +10,9 @@ enum { USUAL_SECONDS = 4, MOST_SECONDS = 3600, PROMPT_BYTES = 128 * 1024 };
 
 /* What Ark takes beside what OpenAI has; OpenAI's SDKs send them as extra members of the body. */
 static const char *const EXTRA_KEYS[VIDEO_EXTRAS] = {
-    "resolution", "ratio",   "seed",         "camera_fixed",      "watermark",
-    "priority",   "draft",   "service_tier", "return_last_frame", "generate_audio",
-    "frames",     "execution_expires_after",
+    "resolution",        "ratio",          "seed",   "camera_fixed",
+    "watermark",         "priority",       "draft",  "service_tier",
+    "return_last_frame", "generate_audio", "frames", "execution_expires_after",
 };
 
 enum video_op video_op_of(const struct endpoint *e)
@@ -20,8 +20,11 @@ enum video_op video_op_of(const struct endpoint *e)
     static const struct {
         const char *name;
         enum video_op op;
-    } rows[] = {{"videos.create", VIDEO_CREATE}, {"videos.retrieve", VIDEO_RETRIEVE}, {"videos.content", VIDEO_CONTENT},
-                {"videos.delete", VIDEO_DELETE}, {"videos.list", VIDEO_LIST}};
+    } rows[] = {{"videos.create", VIDEO_CREATE},
+                {"videos.retrieve", VIDEO_RETRIEVE},
+                {"videos.content", VIDEO_CONTENT},
+                {"videos.delete", VIDEO_DELETE},
+                {"videos.list", VIDEO_LIST}};
     if (e == NULL || e->kind != ENDPOINT_PASSED || strncmp(e->name, "videos.", 7) != 0) return VIDEO_NONE;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(e->name, rows[i].name) == 0) return rows[i].op;
@@ -98,7 +101,8 @@ static bool read_seconds(struct fields *f, struct video_call *v)
     struct str text;
     if (!read_text(f, "seconds", &text)) return false;
     v->seconds = USUAL_SECONDS;
-    if (text.n == 0 || (str_i64(str_trim(text), &v->seconds) && v->seconds > 0 && v->seconds <= MOST_SECONDS)) return true;
+    if (text.n == 0 || (str_i64(str_trim(text), &v->seconds) && v->seconds > 0 && v->seconds <= MOST_SECONDS))
+        return true;
     f->why = STR("seconds must be a whole number of seconds, such as \"8\"");
     return false;
 }

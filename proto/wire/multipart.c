@@ -98,8 +98,8 @@ static bool read_head(struct str head, struct str *ret_name, bool *ret_file, str
     return true;
 }
 
-static enum multipart_find find(struct str body, struct str boundary, const char *name, bool file,
-                                struct str *ret_type, struct str *ret_value)
+static enum multipart_find find(struct str body, struct str boundary, const char *name, bool file, struct str *ret_type,
+                                struct str *ret_value)
 {
     const struct str blank = STR("\r\n\r\n");
     enum multipart_find result = MULTIPART_ABSENT;
@@ -116,7 +116,8 @@ static enum multipart_find find(struct str body, struct str boundary, const char
         size_t value = after + (size_t)line + (size_t)end + blank.n;
         struct str head = str_slice(rest, (size_t)line, (size_t)line + (size_t)end);
         /* an empty value's delimiter begins with the blank line's own end */
-        if (!next_delimiter(body, boundary, value - 2, &next_before, &next_after) || !read_head(head, &field, &is_file, &type))
+        if (!next_delimiter(body, boundary, value - 2, &next_before, &next_after) ||
+            !read_head(head, &field, &is_file, &type))
             return MULTIPART_BAD;
         if (next_before + 2 == value) next_before = value; /* nothing between head and delimiter */
         if (next_before < value) return MULTIPART_BAD;

@@ -86,7 +86,8 @@ static struct str read_content(yyjson_val *content, struct refusal *r)
                  (!str_starts(url, STR("https://")) && !str_starts(url, STR("data:image/")) &&
                   !str_starts(url, STR("asset://"))) ||
                  !is_one_of(val_str(yyjson_obj_get(part, "role")), "first_frame last_frame reference_image"))
-            bad(r, "InvalidParameter", "content", STR("The parameter `content` specified in the request is not valid."));
+            bad(r, "InvalidParameter", "content",
+                STR("The parameter `content` specified in the request is not valid."));
     }
     if (prompt.n == 0 && r->status == 0)
         bad(r, "MissingParameter", "content.text", STR("The request failed because it is missing a text prompt."));
@@ -95,10 +96,25 @@ static struct str read_content(yyjson_val *content, struct refusal *r)
 
 static void create(struct plain_call *call, struct refusal *r, struct answer *out)
 {
-    static const char *const known[] = {
-        "model", "content", "resolution",       "ratio",        "duration", "frames",       "seed",
-        "draft", "tools",   "camera_fixed",     "watermark",    "priority", "service_tier", "generate_audio",
-        "return_last_frame", "execution_expires_after", "callback_url", "safety_identifier", NULL};
+    static const char *const known[] = {"model",
+                                        "content",
+                                        "resolution",
+                                        "ratio",
+                                        "duration",
+                                        "frames",
+                                        "seed",
+                                        "draft",
+                                        "tools",
+                                        "camera_fixed",
+                                        "watermark",
+                                        "priority",
+                                        "service_tier",
+                                        "generate_audio",
+                                        "return_last_frame",
+                                        "execution_expires_after",
+                                        "callback_url",
+                                        "safety_identifier",
+                                        NULL};
     yyjson_doc *doc = yyjson_read(call->body.p, call->body.n, 0);
     yyjson_val *root = yyjson_doc_get_root(doc), *duration = yyjson_obj_get(root, "duration");
     struct str prompt = STR_NULL, model = val_str(yyjson_obj_get(root, "model")),
@@ -111,7 +127,8 @@ static void create(struct plain_call *call, struct refusal *r, struct answer *ou
         bad(r, "MissingParameter", "model", STR("The request failed because it is missing `model` parameter."));
     else
         prompt = read_content(yyjson_obj_get(root, "content"), r);
-    if (r->status == 0 && ((duration != NULL && !yyjson_is_int(duration)) || seconds < -1 || seconds > 30 || seconds == 0))
+    if (r->status == 0 &&
+        ((duration != NULL && !yyjson_is_int(duration)) || seconds < -1 || seconds > 30 || seconds == 0))
         bad(r, "InvalidParameter", "duration", STR("The parameter `duration` specified in the request is not valid."));
     if (r->status == 0 && resolution.n > 0 && !is_one_of(resolution, "480p 720p 1080p 4k"))
         bad(r, "InvalidParameter", "resolution", STR("The parameter `resolution` is not valid."));
@@ -147,17 +164,20 @@ static void write_task(const struct task *t, struct str host, struct buf *out)
     long long tokens = (long long)t->seconds * 1280 * 720 * 24 / 1024, made_s = (long long)t->made_ms / 1000;
     long long ended_s = (long long)(t->made_ms + t->queue_ms + t->run_ms) / 1000;
     buf_addf(out, "{\"id\":\"%s\",\"model\":\"%s\",\"status\":\"%s\",\"error\":", t->id, t->model, state);
-    buf_addz(out, strcmp(state, "failed") == 0 ? "{\"code\":\"OutputVideoSensitiveContentDetected\",\"message\":\"The request "
-                                                 "failed because the output video may contain sensitive information.\"}"
-                                               : "null");
+    buf_addz(out, strcmp(state, "failed") == 0
+                      ? "{\"code\":\"OutputVideoSensitiveContentDetected\",\"message\":\"The request "
+                        "failed because the output video may contain sensitive information.\"}"
+                      : "null");
     if (done)
-        buf_addf(out, ",\"content\":{\"video_url\":\"http://%.*s%.*s%s.mp4?X-Tos-Expires=86400\"}", STR_FMT(host), STR_FMT(FILES), t->id);
+        buf_addf(out, ",\"content\":{\"video_url\":\"http://%.*s%.*s%s.mp4?X-Tos-Expires=86400\"}", STR_FMT(host),
+                 STR_FMT(FILES), t->id);
     if (done && !t->no_usage)
         buf_addf(out, ",\"usage\":{\"completion_tokens\":%lld,\"total_tokens\":%lld}", tokens, tokens);
-    buf_addf(out,
-             ",\"created_at\":%lld,\"updated_at\":%lld,\"seed\":42,\"resolution\":\"%s\",\"ratio\":\"%s\",\"duration\":%lld,"
-             "\"framespersecond\":24,\"service_tier\":\"default\",\"execution_expires_after\":172800}",
-             made_s, done ? ended_s : made_s, t->resolution, t->ratio, (long long)t->seconds);
+    buf_addf(
+        out,
+        ",\"created_at\":%lld,\"updated_at\":%lld,\"seed\":42,\"resolution\":\"%s\",\"ratio\":\"%s\",\"duration\":%lld,"
+        "\"framespersecond\":24,\"service_tier\":\"default\",\"execution_expires_after\":172800}",
+        made_s, done ? ended_s : made_s, t->resolution, t->ratio, (long long)t->seconds);
 }
 
 static void list(struct plain_call *call, struct answer *out)
