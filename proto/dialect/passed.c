@@ -141,7 +141,8 @@ static void read_any(struct str body, struct arena *a, struct call *call)
 enum weir_err passed_read_call(const struct endpoint *e, const struct endpoint_place *place, struct str content_type,
                                struct str body, struct arena *a, struct call *ret_call, struct str *ret_why)
 {
-    struct call call = {.max_output = e->meter == ENDPOINT_TOKENS && e->kind == ENDPOINT_PASSED ? 0 : -1,
+    bool writes = e->meter != ENDPOINT_TOKENS || e->kind != ENDPOINT_PASSED || e->dialect == DIALECT_RESPONSES;
+    struct call call = {.max_output = writes ? -1 : 0, /* vectors and ranks cost no output */
                         .choices = 1,
                         .model = place->model,
                         .tail = place->tail,

@@ -49,6 +49,16 @@ def test_they_are_fetched_deleted_and_cancelled_where_they_lie(tmp_path):
         rig.settled()
 
 
+def test_what_is_compacted_is_billed_by_its_tokens(tmp_path):
+    body = b'{"model": "chat",  "input":[{"role":"user","content":"x"}]}'
+    with r.Origin(answer) as own, r.Origin() as other, two(tmp_path, own, other, "route chat ordered other/m own/m") as rig:
+        got = rig.call(body, "/v1/responses/compact")
+        assert got.status == 200 and got.json == SAID
+        assert own.requests[0].line == "POST /v1/responses/compact HTTP/1.1" and own.requests[0].body == body.replace(b'"chat"', b'"m"')
+        assert not other.requests and rig.records(1)[0]["cost"] == r.COST
+        rig.settled()
+
+
 def test_without_such_a_provider_the_call_says_so(tmp_path):
     with r.Origin() as own, r.Origin() as other, two(tmp_path, own, other, "route chat ordered other/m") as rig:
         got = rig.call(b"", "/v1/responses/resp_1", method="GET")
