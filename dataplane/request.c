@@ -103,14 +103,15 @@ static const struct step *no_target_left(struct request *r)
     const struct snap *sn = r->gen->sn;
     struct live_target *first = core_target(r->w, sn->targets[r->plan.c[0].target].id);
     uint32_t last = atomic_load_explicit(&first->last_error, memory_order_relaxed);
-    if (last == WEIR_UP_RATE_LIMIT || last == WEIR_UP_QUOTA || last == WEIR_UP_AUTH)
+    if (last == WEIR_UP_QUOTA || last == WEIR_UP_AUTH)
         return request_fail(r, (enum weir_err)last, STR("not asked again so soon"));
     return request_fail(r, WEIR_NO_TARGET, STR("the circuits of all targets are open"));
 }
 
 static const struct step *step_route(struct request *r)
 {
-    if (!route_next(r)) return no_target_left(r);
+    if (!route_next(r) && (r->tries > 0 || r->attempt_err != WEIR_OK || !route_last_resort(r)))
+        return no_target_left(r);
     if (r->tries == 0) r->first_target = r->target->id;
     return &STEP_encode;
 }

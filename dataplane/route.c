@@ -141,18 +141,38 @@ static bool was_tried(const struct request *r, uint16_t target)
     return false;
 }
 
-static bool take(struct request *r, const struct candidate *c)
+static void aim(struct request *r, const struct candidate *c)
 {
     const struct snap *sn = r->gen->sn;
     const struct snap_target *t = &sn->targets[c->target];
-    enum live_gate gate = live_target_gate(core_target(r->w, t->id), uv_now(&r->w->loop), PROBE_MS);
-    if (gate == GATE_SHUT) return false;
-    r->probing = gate == GATE_PROBE;
     r->target = t;
     r->provider = &sn->providers[t->provider];
     r->same_tries = 0;
     r->model = route_model(r, t);
+}
+
+static bool take(struct request *r, const struct candidate *c)
+{
+    struct live_target *t = core_target(r->w, r->gen->sn->targets[c->target].id);
+    enum live_gate gate = live_target_gate(t, uv_now(&r->w->loop), PROBE_MS);
+    if (gate == GATE_SHUT) return false;
+    r->probing = gate == GATE_PROBE;
+    aim(r, c);
     return true;
+}
+
+bool route_last_resort(struct request *r)
+{
+    for (unsigned i = 0; i < r->plan.n; i++) {
+        struct live_target *t = core_target(r->w, r->gen->sn->targets[r->plan.c[i].target].id);
+        if (atomic_load_explicit(&t->last_error, memory_order_relaxed) != WEIR_UP_RATE_LIMIT ||
+            !live_target_is_benched(t, uv_now(&r->w->loop)))
+            continue;
+        r->probing = false;
+        aim(r, &r->plan.c[i]);
+        return true;
+    }
+    return false;
 }
 
 bool route_next(struct request *r)

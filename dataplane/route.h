@@ -52,3 +52,6 @@ void route_plan(struct request *r);
 
 /* Takes the next candidate that is not shut and sets target, provider, leg and model of r. false: none is left. */
 bool route_next(struct request *r);
+/* Nothing was asked, for all targets are shut: the first one that only a rate limit has benched. A pause spares a target while another can
+ * answer; where none can, the provider itself says whether the limit holds for this call too. false: there is no such target. */
+bool route_last_resort(struct request *r);

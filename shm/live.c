@@ -80,6 +80,11 @@ enum live_gate live_target_gate(struct live_target *t, uint64_t now_ms, uint32_t
     return GATE_PROBE;
 }
 
+bool live_target_is_benched(struct live_target *t, uint64_t now_ms)
+{
+    return circuit_of(t) == CIRCUIT_CLOSED && now_ms < get64(&t->open_until_mono_ms);
+}
+
 void live_target_ok(struct live_target *t, uint64_t ttft_us)
 {
     atomic_fetch_add_explicit(&t->served, 1, memory_order_relaxed);

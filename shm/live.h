@@ -20,6 +20,8 @@ enum live_gate { GATE_PASS, GATE_PROBE, GATE_SHUT };
 /* May a call go to the target now? GATE_PROBE: yes, as the one probe of a half-open circuit. */
 enum live_gate live_target_gate(struct live_target *t, uint64_t now_ms, uint32_t probe_ms);
 bool live_target_is_shut(struct live_target *t, uint64_t now_ms); /* the same question without taking the probe */
+/* Shut by nothing but a pause that the provider asked for. */
+bool live_target_is_benched(struct live_target *t, uint64_t now_ms);
 void live_target_ok(struct live_target *t, uint64_t ttft_us);
 void live_target_failed(struct live_target *t, const struct live_breaker *b, uint32_t err, uint64_t now_ms,
                         uint64_t now_wall_ms);

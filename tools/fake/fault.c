@@ -22,6 +22,7 @@ struct key {
 static const struct key keys[] = {
     KEY("path", K_TEXT, path),
     KEY("model", K_TEXT, model),
+    KEY("text", K_TEXT, text),
     KEY("dialect", K_TEXT, dialect),
     KEY("stream", K_STREAM, stream),
     KEY("on_accept", K_BOOL, on_accept),
@@ -186,6 +187,7 @@ static bool matches(const struct fault *f, const struct fault_facts *facts)
     return (f->path.n == 0 || str_glob(f->path, facts->path)) &&
            (f->model.n == 0 || str_glob(f->model, facts->model)) &&
            (f->dialect.n == 0 || str_eq(f->dialect, facts->dialect)) &&
+           (f->text.n == 0 || str_contains(facts->text, f->text)) &&
            (f->stream < 0 || f->stream == (int8_t)facts->stream);
 }
 

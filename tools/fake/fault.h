@@ -20,12 +20,13 @@ struct fault {
     /* which calls */
     struct str path, model; /* globs; empty: all */
     struct str dialect;
-    int8_t stream;  /* -1: either */
-    bool on_accept; /* a connection, before a byte of it is read; `end` says how it goes */
-    bool early;     /* answered when the head is read, the body is not waited for */
-    int64_t times;  /* so often; -1: until cleared */
-    uint64_t skip;  /* the first so many matching calls pass */
-    uint64_t every; /* then each nth; 1: all */
+    struct str text; /* in the last user text; empty: any */
+    int8_t stream;   /* -1: either */
+    bool on_accept;  /* a connection, before a byte of it is read; `end` says how it goes */
+    bool early;      /* answered when the head is read, the body is not waited for */
+    int64_t times;   /* so often; -1: until cleared */
+    uint64_t skip;   /* the first so many matching calls pass */
+    uint64_t every;  /* then each nth; 1: all */
     uint64_t seen, hits;
 
     /* another answer */
@@ -58,7 +59,7 @@ struct faults {
 
 /* The facts of a call that a fault may ask for. model and dialect are empty as long as the body is not read. */
 struct fault_facts {
-    struct str path, model, dialect;
+    struct str path, model, dialect, text;
     bool stream;
 };
 

@@ -197,7 +197,7 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
     c->call->model = own_model(ask.model);
     c->call->dialect = d->name;
     c->call->stream = ask.stream;
-    struct fault_facts facts = {c->call->path, ask.model, str_of(d->name), ask.stream};
+    struct fault_facts facts = {c->call->path, ask.model, str_of(d->name), ask.last_text, ask.stream};
     const struct fault *f = faults_take(&c->provider->faults, &facts, false);
     *ret_fault = f;
     if (f != NULL && (f->status != 0 || f->body.p != NULL || f->raw.p != NULL))
@@ -272,7 +272,7 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
                  ((endpoint == EP_GENERATE || endpoint == EP_COUNT_GEMINI) && p->speaks_gemini))) {
         serve_chat(c, d, head, body, &f);
     } else {
-        struct fault_facts facts = {c->call->path, STR_NULL, STR_NULL, false};
+        struct fault_facts facts = {c->call->path, STR_NULL, STR_NULL, STR_NULL, false};
         f = faults_take(&p->faults, &facts, false);
         if (f != NULL && (f->status != 0 || f->body.p != NULL || f->raw.p != NULL))
             answer_fault(c, d, f);
@@ -288,7 +288,7 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
 
 bool serve_early(struct conn *c, const struct http1_head *head)
 {
-    struct fault_facts facts = {head->path, STR_NULL, STR_NULL, false};
+    struct fault_facts facts = {head->path, STR_NULL, STR_NULL, STR_NULL, false};
     if (c->provider->faults.first == NULL || str_starts(head->path, STR("/_fake/"))) return false;
     const struct fault *f = faults_take(&c->provider->faults, &facts, true);
     if (f == NULL) return false;

@@ -70,8 +70,9 @@ static void usage_is_asked_for(void **state)
 #define CHUNK(rest) "data: {\"id\":\"c1\",\"model\":\"m-1\"," rest "}\n\n"
 #define ROLE \
     CHUNK("\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]")
-#define TEXT   CHUNK("\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi \xc3\xa9\"}}],\"usage\":null")
-#define FINISH CHUNK("\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]")
+#define TEXT     CHUNK("\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi \xc3\xa9\"}}]")
+#define NO_USAGE CHUNK("\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi \xc3\xa9\"}}],\"usage\":null")
+#define FINISH   CHUNK("\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]")
 #define USAGE                                                                                          \
     CHUNK("\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4,\"total_tokens\":13," \
           "\"prompt_tokens_details\":{\"cached_tokens\":3}}")
@@ -151,6 +152,23 @@ static void without_finish_it_is_truncated(void **state)
     feed_in_pieces(ROLE TEXT, 7);
     stream_is(ROLE TEXT);
     assert_int_equal(x.facts, EXCHANGE_CONTENT);
+}
+
+static void a_usage_of_nothing_is_for_who_asked(void **state)
+{
+    (void)state;
+    for (size_t piece = 1; piece < 40; piece++) {
+        open_as(DIALECT_OPENAI_CHAT, STREAM_BODY, "m");
+        buf_clear(&out);
+        feed_in_pieces(NO_USAGE FINISH DONE, piece);
+        stream_is(TEXT FINISH DONE);
+        exchange_fini(&x);
+    }
+    open_as(DIALECT_OPENAI_CHAT,
+            "{\"model\":\"m\",\"messages\":[],\"stream\":true,\"stream_options\":{\"include_usage\":true}}", "m");
+    buf_clear(&out);
+    feed_in_pieces(NO_USAGE FINISH USAGE DONE, 7);
+    stream_is(NO_USAGE FINISH USAGE DONE);
 }
 
 static void no_blank_line_at_the_end(void **state)
@@ -306,6 +324,7 @@ int main(void)
         cmocka_unit_test_teardown(end_at_is_where_the_end_begins, teardown),
         cmocka_unit_test_teardown(without_done_a_finish_is_an_end, teardown),
         cmocka_unit_test_teardown(without_finish_it_is_truncated, teardown),
+        cmocka_unit_test_teardown(a_usage_of_nothing_is_for_who_asked, teardown),
         cmocka_unit_test_teardown(no_blank_line_at_the_end, teardown),
         cmocka_unit_test_teardown(errors_inside_a_200, teardown),
         cmocka_unit_test_teardown(garbage_is_broken, teardown),

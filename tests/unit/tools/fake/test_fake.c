@@ -171,7 +171,7 @@ static void faults_match_count_and_refuse_typos(void **state)
     assert_true(faults_add(&list,
                            STR("{\"model\":\"a*\",\"stream\":true,\"times\":2,\"skip\":1,\"every\":2,\"status\":500}"),
                            &why) > 0);
-    struct fault_facts facts = {STR("/x"), STR("abc"), STR("openai"), true}, whole = facts;
+    struct fault_facts facts = {STR("/x"), STR("abc"), STR("openai"), STR_NULL, true}, whole = facts;
     whole.stream = false;
     static const bool expected[] = {false, true, false, true, false, false, false};
     for (size_t i = 0; i < sizeof expected; i++) {
