@@ -344,7 +344,7 @@ static void check_credential(struct checker *k, struct config_provider *p)
     check_fetched(k, p);
     if (p->api_key.n > 0 || p->api_keys.n > 0) return;
     p->fetches_token = type->credentials != NULL;
-    if (!p->fetches_token && !has_own_url)
+    if (!p->fetches_token && !has_own_url && !is_loopback(p->url.host)) /* Ollama's own place is this machine */
         refuse(k, bind_place(&p->at, "api_key"), STR("api_key: ${VAR}, or api_key_file: /path"),
                "%.*s has no api_key, which its vendor asks for", STR_FMT(name));
 }

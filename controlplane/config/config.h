@@ -262,7 +262,7 @@ const struct config_route *config_route(const struct config *c, struct str name)
 const struct config_model *config_model(const struct config *c, struct str name);       /* NULL: none */
 const struct config_key *config_key(const struct config *c, struct str name);           /* NULL: none */
 
-/* "OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY": what makes a configuration without a file. */
+/* "OPENAI_API_KEY, ANTHROPIC_API_KEY, … or the key of another provider": what makes a configuration without a file. */
 void config_environment_variables(struct buf *out);
 /* The YAML that config_load_environment() reads; false: no key is set. */
 bool config_environment_yaml(config_env_fn *env, struct buf *out);

@@ -74,14 +74,13 @@ void config_free(struct config **c)
 
 /* ---- without a file ---- */
 
+/* The vendors whose own names for models are known; the hosts of others' models are too many for one line. */
 void config_environment_variables(struct buf *out)
 {
-    unsigned left = 0;
-
-    for (unsigned i = 0; i < PROVIDER_TYPES; i++) left += provider_type_of(i)->variable[0] != '\0';
     for (unsigned i = 0; i < PROVIDER_TYPES; i++)
-        if (provider_type_of(i)->variable[0] != '\0')
-            buf_addf(out, "%s%s", provider_type_of(i)->variable, --left > 1 ? ", " : left == 1 ? " or " : "");
+        if (provider_type_of(i)->aliases != NULL && provider_type_of(i)->variable[0] != '\0')
+            buf_addf(out, "%s, ", provider_type_of(i)->variable);
+    buf_addz(out, "or the key of another provider");
 }
 
 static void add_route(const struct provider_type *t, struct buf *out)

@@ -32,4 +32,24 @@ PROVIDER_TYPE(BEDROCK, "bedrock", CONVERSE, "https://bedrock-runtime.{region}.am
               .claude_also = PROVIDER_SPEAKS(CONVERSE))
 PROVIDER_TYPE(SEEDANCE, "seedance", OPENAI_CHAT, "https://ark.ap-southeast.bytepluses.com/api/v3", "ARK_API_KEY",
               .signer = SIGNER_BEARER, .tasks = true, .aliases = "seedance-* doubao-seedance-* dreamina-seedance-*")
+/* Hosts that speak OpenAI's chat completions: a name for their address and key, nothing else is different. Where a body must
+ * differ by the model, model_traits.h knows. Cohere is asked through its Compatibility API, which has no list of models. */
+#define LOOK_ALIKE(id, name, base_url, variable) \
+    PROVIDER_TYPE(id, name, OPENAI_CHAT, base_url, variable, .signer = SIGNER_BEARER, .models_path = "/models")
+LOOK_ALIKE(MISTRAL, "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY")
+LOOK_ALIKE(GROQ, "groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY")
+LOOK_ALIKE(DEEPSEEK, "deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY")
+LOOK_ALIKE(XAI, "xai", "https://api.x.ai/v1", "XAI_API_KEY")
+LOOK_ALIKE(OPENROUTER, "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY")
+LOOK_ALIKE(TOGETHER, "together", "https://api.together.ai/v1", "TOGETHER_API_KEY")
+LOOK_ALIKE(FIREWORKS, "fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY")
+LOOK_ALIKE(MOONSHOT, "moonshot", "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY")
+LOOK_ALIKE(ZAI, "zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY")
+LOOK_ALIKE(CEREBRAS, "cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY")
+LOOK_ALIKE(NVIDIA, "nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY")
+LOOK_ALIKE(HUGGINGFACE, "huggingface", "https://router.huggingface.co/v1", "")
+LOOK_ALIKE(OLLAMA, "ollama", "http://127.0.0.1:11434/v1", "") /* on one's own machine, without a key */
+#undef LOOK_ALIKE
+PROVIDER_TYPE(COHERE, "cohere", OPENAI_CHAT, "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY",
+              .signer = SIGNER_BEARER, .aliases = "command-*")
 PROVIDER_TYPE_LATER("fake")

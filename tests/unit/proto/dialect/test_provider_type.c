@@ -90,6 +90,24 @@ static void tools_beside_reasoning_go_through_responses(void **state)
     }
 }
 
+/* Hosts by name: chat completions behind a base path that is whole, shown the key as a bearer, and nothing of OpenAI's own. */
+static void look_alikes_differ_by_address_alone(void **state)
+{
+    (void)state;
+    static const unsigned ids[] = {PROVIDER_MISTRAL,  PROVIDER_GROQ,      PROVIDER_DEEPSEEK,   PROVIDER_XAI,
+                                   PROVIDER_TOGETHER, PROVIDER_FIREWORKS, PROVIDER_MOONSHOT,   PROVIDER_ZAI,
+                                   PROVIDER_CEREBRAS, PROVIDER_NVIDIA,    PROVIDER_OPENROUTER, PROVIDER_HUGGINGFACE,
+                                   PROVIDER_OLLAMA};
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        const struct provider_type *t = provider_type_of(ids[i]);
+        assert_int_equal(provider_type_dialects(ids[i]), PROVIDER_SPEAKS(OPENAI_CHAT));
+        assert_int_equal(t->signer, SIGNER_BEARER);
+        assert_string_equal(t->models_path, "/models");
+        assert_int_equal(str_starts(str_of(t->base_url), STR("http://")), ids[i] == PROVIDER_OLLAMA);
+        assert_int_equal(t->variable[0] == '\0', ids[i] == PROVIDER_OLLAMA || ids[i] == PROVIDER_HUGGINGFACE);
+    }
+}
+
 static void names_of_bedrock_are_taken_apart(void **state)
 {
     (void)state;
@@ -118,6 +136,7 @@ int main(void)
         cmocka_unit_test(words_stand_in_the_order_of_rows),
         cmocka_unit_test(the_clients_own_dialect_goes_first),
         cmocka_unit_test(tools_beside_reasoning_go_through_responses),
+        cmocka_unit_test(look_alikes_differ_by_address_alone),
         cmocka_unit_test(names_of_bedrock_are_taken_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
