@@ -114,7 +114,10 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
     row.type = (uint8_t)p->type;
     row.dialect = (uint8_t)type->dialect;
     row.dialects = provider_type_dialects(row.type);
-    if (!answers_responses(p)) row.dialects &= ~PROVIDER_SPEAKS(RESPONSES);
+    if (!answers_responses(p))
+        row.dialects &= ~PROVIDER_SPEAKS(RESPONSES);
+    else if (p->responses == RESPONSES_NATIVE && type->dialect == DIALECT_OPENAI_CHAT)
+        row.dialects |= PROVIDER_SPEAKS(RESPONSES); /* of a host whose type does not know that it does */
     row.allow_private = p->may_dial_private;
     row.auth = SIGNER_NONE;
     row.region = snap_add_text(b, p->region);

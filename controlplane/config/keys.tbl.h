@@ -70,7 +70,7 @@ KEY(provider, api_key, SECRET, api_key, 0, 0, "", LIVE, "its key; write ${VAR}, 
 KEY(provider, api_key_file, FILE, api_key_file, 0, 0, "", LIVE, "file that holds the key; read again when it changes")
 KEY(provider, ca_file, FILE, ca_file, 0, 0, "", LIVE, "PEM file with the only certificate authorities trusted for it")
 ENUM(provider, responses, responses, "auto native translated", "auto", LIVE,
-     "does it answer /responses itself? auto: OpenAI's and Azure's own addresses do, look-alikes get chat completions")
+     "does it answer /responses itself? auto: OpenAI's, Azure's and xAI's own addresses do, look-alikes get chat completions")
 KEY(provider, allow_private, BOOL, allow_private, 0, 0, "false", LIVE,
     "it may be dialled at private addresses and over plain http")
 SUB(provider, price, PRICE, price, price, 1, LIVE, "free, for models that cost nothing per call")

@@ -39,7 +39,8 @@ PROVIDER_TYPE(SEEDANCE, "seedance", OPENAI_CHAT, "https://ark.ap-southeast.bytep
 LOOK_ALIKE(MISTRAL, "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY")
 LOOK_ALIKE(GROQ, "groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY")
 LOOK_ALIKE(DEEPSEEK, "deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY")
-LOOK_ALIKE(XAI, "xai", "https://api.x.ai/v1", "XAI_API_KEY")
+PROVIDER_TYPE(XAI, "xai", OPENAI_CHAT, "https://api.x.ai/v1", "XAI_API_KEY", .signer = SIGNER_BEARER,
+              .also = PROVIDER_SPEAKS(RESPONSES), .models_path = "/models", .aliases = "grok-*")
 LOOK_ALIKE(OPENROUTER, "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY")
 LOOK_ALIKE(TOGETHER, "together", "https://api.together.ai/v1", "TOGETHER_API_KEY")
 LOOK_ALIKE(FIREWORKS, "fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY")

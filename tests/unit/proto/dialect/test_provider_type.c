@@ -100,7 +100,8 @@ static void look_alikes_differ_by_address_alone(void **state)
                                    PROVIDER_OLLAMA};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         const struct provider_type *t = provider_type_of(ids[i]);
-        assert_int_equal(provider_type_dialects(ids[i]), PROVIDER_SPEAKS(OPENAI_CHAT));
+        uint32_t responses = ids[i] == PROVIDER_XAI ? PROVIDER_SPEAKS(RESPONSES) : 0;
+        assert_int_equal(provider_type_dialects(ids[i]), PROVIDER_SPEAKS(OPENAI_CHAT) | responses);
         assert_int_equal(t->signer, SIGNER_BEARER);
         assert_string_equal(t->models_path, "/models");
         assert_int_equal(str_starts(str_of(t->base_url), STR("http://")), ids[i] == PROVIDER_OLLAMA);
