@@ -31,7 +31,8 @@ PROVIDER_TYPE(BEDROCK, "bedrock", CONVERSE, "https://bedrock-runtime.{region}.am
               .claude = true, .claude_version = "bedrock-2023-05-31", .claude_invoked = true,
               .claude_also = PROVIDER_SPEAKS(CONVERSE))
 PROVIDER_TYPE(SEEDANCE, "seedance", OPENAI_CHAT, "https://ark.ap-southeast.bytepluses.com/api/v3", "ARK_API_KEY",
-              .signer = SIGNER_BEARER, .tasks = true, .aliases = "seedance-* doubao-seedance-* dreamina-seedance-*")
+              .signer = SIGNER_BEARER, .models_path = "/contents/generations/tasks?page_num=1&page_size=1",
+              .aliases = "seedance-* doubao-seedance-* dreamina-seedance-*", .tasks = true)
 /* Hosts that speak OpenAI's chat completions: a name for their address and key, nothing else is different. Where a body must
  * differ by the model, model_traits.h knows. Cohere is asked through its Compatibility API, which has no list of models. */
 #define LOOK_ALIKE(id, name, base_url, variable) \

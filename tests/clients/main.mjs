@@ -3,6 +3,7 @@
 import { adapters } from './adapters.mjs';
 import { checkError, checks, classesOf } from './checks.mjs';
 import { plainChecks } from './plain.mjs';
+import { videoChecks } from './videos.mjs';
 
 const [mode, base, ...prefixes] = process.argv.slice(2);
 const only = process.env.ONLY ?? '';
@@ -32,6 +33,7 @@ for (const make of adapters) {
   const client = make(base, 'sk-app-key');
   for (const prefix of prefixes) {
     if (mode === 'direct' && prefix !== client.dialect) continue;
+    if (prefix === 'vi') continue; // videos alone
     // "or" is "oa" that answers Responses itself: to other clients the same, but for "br", a model of it that takes tools there alone.
     if (prefix === 'or' && client.dialect !== 'responses') continue;
     if (prefix === 'br' && client.dialect === 'responses') continue;
@@ -48,5 +50,6 @@ for (const make of adapters) {
 }
 if (prefixes.includes(mode === 'direct' ? 'openai' : 'oa'))
   for (const [name, check] of Object.entries(plainChecks)) await run(`openai -> ${mode === 'direct' ? 'fake' : 'oa'}: ${name}`, () => check(mode, base));
+if (prefixes.includes('vi')) for (const [name, check] of Object.entries(videoChecks)) await run(`openai -> vi: ${name}`, () => check(base));
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);
