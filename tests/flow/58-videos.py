@@ -9,6 +9,8 @@ import pytest
 import client
 import gateway
 import processes
+import rig
+import swarm
 
 FORM = "multipart/form-data; boundary=XyZ"
 TOKENS_PER_SECOND = 21600  # weir-fake: 1280 x 720 x 24 / 1024
@@ -221,3 +223,46 @@ def test_forms_pictures_and_what_is_refused(video):
         got = call(weir, method, path, b"{}" if method == "POST" else b"", [("content-type", "application/json")])
         assert got.status == status and got.json()["error"]["message"], path
     settled(weir, 2)
+
+
+class Maker:
+    """A provider that has Videos itself."""
+
+    def __init__(self):
+        self.status = "queued"
+
+    def __call__(self, request):
+        method, path, _ = request.head.decode().split(" ", 2)
+        video = {"id": "video_up1", "object": "video", "model": "sora-9", "status": self.status, "progress": 0, "created_at": 1795000000,
+                 "seconds": "8", "size": "1280x720", "error": None, "further": [1.10]}
+        if path.endswith("/content?variant=video"):
+            return rig.whole(b"\0\1mp4" * 40000, kind="video/mp4")
+        if method == "DELETE":
+            return rig.whole({"id": "video_up1", "object": "video.deleted", "deleted": True})
+        return rig.whole(video)
+
+
+def test_a_provider_that_has_videos_itself_gets_the_clients_own_bytes(start_weir):
+    maker = Maker()
+    with swarm.Upstream(maker) as up:
+        weir = start_weir({
+            "version": 1,
+            "providers": {"up": {"type": "openai", "base_url": up.url + "/v1", "api_key": f"{gateway.CANARY}-up", "poll": "50ms"}},
+            "routes": {"video": {"targets": [{"model": "up/sora-9"}]}},
+        })
+        body = b'{"model": "video",  "prompt": "x", "seconds": "8", "new_thing": 1.10}'
+        made = call(weir, "POST", "/v1/videos", body, [("content-type", "application/json")])
+        assert made.status == 200, made.body
+        video_id = made.json()["id"]
+        assert made.json()["model"] == "video" and b"1.1" in made.body and video_id != "video_up1"
+        post = next(r for r in up.requests if r.head.startswith(b"POST"))
+        assert post.head.startswith(b"POST /v1/videos HTTP/1.1") and post.body == body.replace(b'"video"', b'"sora-9"')
+        assert call(weir, "GET", f"/v1/videos/{video_id}").json()["id"] == video_id
+        maker.status = "completed"
+        content = call(weir, "GET", f"/v1/videos/{video_id}/content?variant=video")
+        assert content.status == 200 and content.body == b"\0\1mp4" * 40000 and content.header("content-type") == "video/mp4"
+        _, bills = settled(weir)
+        assert bills[0]["cost_usd"] is None and bills[0]["outcome"] == "ok", "without a price it is unknown, never zero"
+        polls = [r for r in up.requests if r.head.startswith(b"GET /v1/videos/video_up1 ")]
+        assert len(polls) >= 2 and all(b"uthorization: Bearer" in r.head for r in polls)
+        assert call(weir, "DELETE", f"/v1/videos/{video_id}").json() == {"id": video_id, "object": "video.deleted", "deleted": True}
