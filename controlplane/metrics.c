@@ -208,11 +208,9 @@ static const char *attempt_outcome(const struct usage_record *r)
 
 static void count_request(struct metrics *m, const struct usage_record *r)
 {
-    static const char *const dialects[] = {[SNAP_OPENAI_CHAT] = "openai",
-                                           [SNAP_ANTHROPIC] = "anthropic",
-                                           [SNAP_GEMINI] = "gemini",
-                                           [SNAP_RESPONSES] = "responses",
-                                           [SNAP_CONVERSE] = "converse"};
+    static const char *const dialects[] = {
+        [SNAP_OPENAI_CHAT] = "openai",  [SNAP_ANTHROPIC] = "anthropic", [SNAP_GEMINI] = "gemini",
+        [SNAP_RESPONSES] = "responses", [SNAP_CONVERSE] = "converse",   [SNAP_OLLAMA] = "ollama"};
     const char *dialect = r->client_dialect < sizeof dialects / sizeof *dialects ? dialects[r->client_dialect] : "?";
     count(
         m, REQUESTS,

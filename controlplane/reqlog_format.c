@@ -93,6 +93,7 @@ static const char *dialect_word(uint8_t dialect)
     case SNAP_GEMINI: return "gemini";
     case SNAP_RESPONSES: return "responses";
     case SNAP_CONVERSE: return "converse";
+    case SNAP_OLLAMA: return "ollama";
     default: return "?";
     }
 }

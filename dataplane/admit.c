@@ -123,9 +123,11 @@ const struct dialect *admit_guess_dialect(const struct http1_head *h)
     bool anthropic = http1_get(h, "anthropic-version").p != NULL || str_contains(h->path, STR("messages"));
     bool google = http1_get(h, "x-goog-api-key").p != NULL || http1_get(h, "x-goog-api-client").p != NULL;
     bool amazon = http1_get(h, "x-amz-date").p != NULL || str_starts(h->path, STR("/model/"));
+    bool ollama = str_starts(h->path, STR("/api/"));
     return dialect_of(anthropic ? DIALECT_ANTHROPIC
                       : google  ? DIALECT_GEMINI
                       : amazon  ? DIALECT_CONVERSE
+                      : ollama  ? DIALECT_OLLAMA
                                 : DIALECT_OPENAI_CHAT);
 }
 

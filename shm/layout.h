@@ -67,6 +67,7 @@ enum snap_dialect {
     SNAP_GEMINI,
     SNAP_RESPONSES,
     SNAP_CONVERSE,
+    SNAP_OLLAMA,
     SNAP_DIALECTS
 }; /* same numbers as proto/dialect/dialect.h */
 

@@ -40,6 +40,8 @@ enum member {
     M_INFERENCE_CONFIG,
     M_TOOL_CONFIG,
     M_OUTPUT_CONFIG_CAMEL,
+    M_OPTIONS,
+    M_FORMAT,
     M_COUNT
 };
 
@@ -72,6 +74,8 @@ static const struct str MEMBERS[M_COUNT] = {
     MEMBER("inferenceConfig"),
     MEMBER("toolConfig"),
     MEMBER("outputConfig"),
+    MEMBER("options"),
+    MEMBER("format"),
 };
 
 struct reading {
@@ -226,6 +230,17 @@ static enum weir_err read_converse(struct reading *r, struct call *call)
     return WEIR_OK;
 }
 
+static enum weir_err read_ollama(struct reading *r, struct call *call)
+{
+    struct str value;
+    int64_t limit;
+    if (json_find(r->value[M_OPTIONS], "num_predict", &value, &r->scratch) == JSON_FOUND && str_i64(value, &limit) &&
+        limit >= 0)
+        call->max_output = limit;
+    call->needs_json_schema = r->value[M_FORMAT].n > 0 && r->value[M_FORMAT].p[0] == '{';
+    return WEIR_OK;
+}
+
 static enum weir_err read_responses(struct reading *r, struct call *call)
 {
     struct str format, type;
@@ -255,6 +270,13 @@ static void count_image(struct media *m, struct str data)
     m->images = true;
     m->bytes += (int64_t)data.n;
     m->tokens += m->image_tokens;
+}
+
+static void count_images(struct media *m, yyjson_val *images)
+{
+    size_t i, n;
+    yyjson_val *data;
+    yyjson_arr_foreach(images, i, n, data) count_image(m, tree_str(data));
 }
 
 static void count_part(struct media *m, yyjson_val *part)
@@ -368,7 +390,8 @@ static enum weir_err bound_input(enum dialect_id client, struct reading *r, stru
                     continue;
                 }
                 count_parts(&m, r->gemini ? message : tree_get(message, "content"));
-                count_parts(&m, tree_get(message, "output")); /* Responses: of a call */
+                count_images(&m, tree_get(message, "images")); /* Ollama */
+                count_parts(&m, tree_get(message, "output"));  /* Responses: of a call */
             }
         } else {
             r->why = arena_copy(r->arena, why);
@@ -386,12 +409,14 @@ static enum weir_err read_members(enum dialect_id client, struct reading *r, str
 {
     enum weir_err e = collect(r, body);
     if (e == WEIR_OK) e = read_model(r, call);
+    if (dialect_of(client)->streams_unasked) call->stream = true;
     if (e == WEIR_OK && !dialect_of(client)->model_in_path) e = read_bool(r, M_STREAM, &call->stream);
     if (e == WEIR_OK)
         e = r->gemini                     ? read_gemini(r, call)
             : client == DIALECT_ANTHROPIC ? read_anthropic(r, call)
             : client == DIALECT_RESPONSES ? read_responses(r, call)
             : client == DIALECT_CONVERSE  ? read_converse(r, call)
+            : client == DIALECT_OLLAMA    ? read_ollama(r, call)
                                           : read_openai(r, call);
     if (e == WEIR_OK && client == DIALECT_RESPONSES) {
         if (is_absent(r->value[M_INPUT])) e = bad(r, "%s is missing", MEMBERS[M_INPUT].p);

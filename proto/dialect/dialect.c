@@ -3,12 +3,13 @@
 #include "proto/dialect/anthropic.h"
 #include "proto/dialect/converse.h"
 #include "proto/dialect/gemini.h"
+#include "proto/dialect/ollama.h"
 #include "proto/dialect/openai_chat.h"
 #include "proto/dialect/responses.h"
 
 static const struct dialect *const DIALECTS[] = {
     [DIALECT_OPENAI_CHAT] = &openai_chat, [DIALECT_ANTHROPIC] = &anthropic, [DIALECT_GEMINI] = &gemini,
-    [DIALECT_RESPONSES] = &responses,     [DIALECT_CONVERSE] = &converse,
+    [DIALECT_RESPONSES] = &responses,     [DIALECT_CONVERSE] = &converse,   [DIALECT_OLLAMA] = &ollama,
 };
 
 _Static_assert(sizeof DIALECTS / sizeof *DIALECTS == DIALECT_COUNT, "a row per dialect");

@@ -18,6 +18,7 @@ enum dialect_id {
     DIALECT_GEMINI,
     DIALECT_RESPONSES,
     DIALECT_CONVERSE,
+    DIALECT_OLLAMA,
     DIALECT_COUNT
 };
 
@@ -108,7 +109,8 @@ struct dialect {
     bool usage_on_request; /* the event that holds only usage is for clients that asked for it */
     bool model_in_path;    /* the model and whether to stream stand in the path, not in the body */
     void (*write_path)(const struct target_path *t,
-                       struct buf *out); /* model_in_path: the whole path, with its query */
+                       struct buf *out); /* the whole path, with its query; NULL: `path` behind the base, as usual */
+    bool streams_unasked;                /* a request that says nothing of streaming wants a stream */
     bool starts_once;                    /* clients refuse a second opening of a stream */
 };
 

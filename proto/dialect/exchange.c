@@ -113,7 +113,7 @@ static struct str path_with_model(const struct exchange *x, struct str base_path
 struct str exchange_target_path(const struct exchange *x, struct str base_path, struct arena *a)
 {
     if (x->passed != NULL && x->passed->kind == ENDPOINT_RAW) return x->tail;
-    if (x->target->model_in_path) return path_with_model(x, base_path, a);
+    if (x->target->write_path != NULL) return path_with_model(x, base_path, a);
     bool versioned = str_ends(base_path, STR("/v1"));
     /* "/v1beta/openai", "/api/paas/v4": an OpenAI look-alike's base path is whole, whatever its end */
     bool whole = versioned || (x->target->base_is_whole && base_path.n > 0);

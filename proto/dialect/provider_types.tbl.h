@@ -50,8 +50,9 @@ LOOK_ALIKE(ZAI, "zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY")
 LOOK_ALIKE(CEREBRAS, "cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY")
 LOOK_ALIKE(NVIDIA, "nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY")
 LOOK_ALIKE(HUGGINGFACE, "huggingface", "https://router.huggingface.co/v1", "")
-LOOK_ALIKE(OLLAMA, "ollama", "http://127.0.0.1:11434/v1", "") /* on one's own machine, without a key */
 #undef LOOK_ALIKE
+PROVIDER_TYPE(OLLAMA, "ollama", OLLAMA, "http://127.0.0.1:11434/v1", "", .signer = SIGNER_BEARER,
+              .also = PROVIDER_SPEAKS(OPENAI_CHAT), .models_path = "/models") /* on one's own machine, without a key */
 PROVIDER_TYPE(COHERE, "cohere", OPENAI_CHAT, "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY",
               .signer = SIGNER_BEARER, .aliases = "command-*")
 PROVIDER_TYPE_LATER("fake")

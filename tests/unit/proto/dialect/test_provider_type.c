@@ -96,17 +96,17 @@ static void look_alikes_differ_by_address_alone(void **state)
     (void)state;
     static const unsigned ids[] = {PROVIDER_MISTRAL,  PROVIDER_GROQ,      PROVIDER_DEEPSEEK,   PROVIDER_XAI,
                                    PROVIDER_TOGETHER, PROVIDER_FIREWORKS, PROVIDER_MOONSHOT,   PROVIDER_ZAI,
-                                   PROVIDER_CEREBRAS, PROVIDER_NVIDIA,    PROVIDER_OPENROUTER, PROVIDER_HUGGINGFACE,
-                                   PROVIDER_OLLAMA};
+                                   PROVIDER_CEREBRAS, PROVIDER_NVIDIA,    PROVIDER_OPENROUTER, PROVIDER_HUGGINGFACE};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         const struct provider_type *t = provider_type_of(ids[i]);
         uint32_t responses = ids[i] == PROVIDER_XAI ? PROVIDER_SPEAKS(RESPONSES) : 0;
         assert_int_equal(provider_type_dialects(ids[i]), PROVIDER_SPEAKS(OPENAI_CHAT) | responses);
         assert_int_equal(t->signer, SIGNER_BEARER);
         assert_string_equal(t->models_path, "/models");
-        assert_int_equal(str_starts(str_of(t->base_url), STR("http://")), ids[i] == PROVIDER_OLLAMA);
-        assert_int_equal(t->variable[0] == '\0', ids[i] == PROVIDER_OLLAMA || ids[i] == PROVIDER_HUGGINGFACE);
+        assert_true(str_starts(str_of(t->base_url), STR("https://")));
+        assert_int_equal(t->variable[0] == '\0', ids[i] == PROVIDER_HUGGINGFACE);
     }
+    assert_int_equal(provider_type_dialects(PROVIDER_OLLAMA), PROVIDER_SPEAKS(OPENAI_CHAT) | PROVIDER_SPEAKS(OLLAMA));
 }
 
 static void names_of_bedrock_are_taken_apart(void **state)
