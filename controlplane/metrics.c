@@ -210,7 +210,8 @@ static void count_request(struct metrics *m, const struct usage_record *r)
 {
     static const char *const dialects[] = {
         [SNAP_OPENAI_CHAT] = "openai",  [SNAP_ANTHROPIC] = "anthropic", [SNAP_GEMINI] = "gemini",
-        [SNAP_RESPONSES] = "responses", [SNAP_CONVERSE] = "converse",   [SNAP_OLLAMA] = "ollama"};
+        [SNAP_RESPONSES] = "responses", [SNAP_CONVERSE] = "converse",   [SNAP_OLLAMA] = "ollama",
+        [SNAP_COHERE] = "cohere"};
     const char *dialect = r->client_dialect < sizeof dialects / sizeof *dialects ? dialects[r->client_dialect] : "?";
     count(
         m, REQUESTS,

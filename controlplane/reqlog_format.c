@@ -94,6 +94,7 @@ static const char *dialect_word(uint8_t dialect)
     case SNAP_RESPONSES: return "responses";
     case SNAP_CONVERSE: return "converse";
     case SNAP_OLLAMA: return "ollama";
+    case SNAP_COHERE: return "cohere";
     default: return "?";
     }
 }

@@ -68,6 +68,7 @@ enum snap_dialect {
     SNAP_RESPONSES,
     SNAP_CONVERSE,
     SNAP_OLLAMA,
+    SNAP_COHERE,
     SNAP_DIALECTS
 }; /* same numbers as proto/dialect/dialect.h */
 

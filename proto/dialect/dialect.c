@@ -1,6 +1,7 @@
 #include "proto/dialect/dialect.h"
 
 #include "proto/dialect/anthropic.h"
+#include "proto/dialect/cohere.h"
 #include "proto/dialect/converse.h"
 #include "proto/dialect/gemini.h"
 #include "proto/dialect/ollama.h"
@@ -10,6 +11,7 @@
 static const struct dialect *const DIALECTS[] = {
     [DIALECT_OPENAI_CHAT] = &openai_chat, [DIALECT_ANTHROPIC] = &anthropic, [DIALECT_GEMINI] = &gemini,
     [DIALECT_RESPONSES] = &responses,     [DIALECT_CONVERSE] = &converse,   [DIALECT_OLLAMA] = &ollama,
+    [DIALECT_COHERE] = &cohere,
 };
 
 _Static_assert(sizeof DIALECTS / sizeof *DIALECTS == DIALECT_COUNT, "a row per dialect");

@@ -19,6 +19,7 @@ enum dialect_id {
     DIALECT_RESPONSES,
     DIALECT_CONVERSE,
     DIALECT_OLLAMA,
+    DIALECT_COHERE,
     DIALECT_COUNT
 };
 

@@ -18,6 +18,7 @@ ROW(COUNT_TOKENS, "gemini.count_tokens", "POST", "/v1beta/models/{model}:countTo
 ROW(CONVERSE, "bedrock.converse", "POST", "/model/{model}/converse", DIALECT_CONVERSE, ENDPOINT_CHAT)
 ROW(CONVERSE_STREAM, "bedrock.converse_stream", "POST", "/model/{model}/converse-stream", DIALECT_CONVERSE,
     ENDPOINT_CHAT)
+ROW(COHERE_CHAT, "cohere.chat", "POST", "/v2/chat", DIALECT_COHERE, ENDPOINT_CHAT)
 ROW(OLLAMA_CHAT, "ollama.chat", "POST", "/api/chat", DIALECT_OLLAMA, ENDPOINT_CHAT)
 ROW(HELLO, "hello", NULL, "/", DIALECT_OPENAI_CHAT, ENDPOINT_HELLO)
 #undef ROW
@@ -88,6 +89,7 @@ static const struct spelling {
     {"/api/v1/models", &MODELS, true},
     {"/gemini/v1beta/models", &MODELS, true},
     {"/api/chat", &OLLAMA_CHAT, false},
+    {"/v2/chat", &COHERE_CHAT, false},
     {"/", &HELLO, false},
     {"/api/hello", &HELLO, false},
 };

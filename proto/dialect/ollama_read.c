@@ -2,6 +2,7 @@
  * the first one without a result. */
 #include "proto/dialect/ollama.h"
 
+#include "proto/dialect/function_tools.h"
 #include "proto/dialect/tree.h"
 
 enum { PENDING_MOST = 64 };
@@ -134,26 +135,6 @@ static enum weir_err read_messages(struct reading *r, yyjson_val *messages)
 
 /* ---- The rest ---- */
 
-static enum weir_err read_tools(struct reading *r, yyjson_val *tools)
-{
-    size_t i, n;
-    yyjson_val *v;
-    struct tool **end = &r->chat->tools;
-    if (yyjson_arr_size(tools) > TOOLS_MOST) return bad(r, "tools has more than 2048 entries");
-    yyjson_arr_foreach(tools, i, n, v)
-    {
-        yyjson_val *function = tree_get(v, "function"), *schema = tree_get(function, "parameters");
-        struct tool *t = *end = arena_zalloc(r->arena, sizeof *t);
-        end = &t->next;
-        t->name = tree_get_str(function, "name");
-        t->description = tree_get_str(function, "description");
-        t->strict = -1;
-        if (schema != NULL) t->schema = tree_text(schema, r->arena);
-        if (t->name.n == 0) return bad(r, "a tool has no function.name");
-    }
-    return WEIR_OK;
-}
-
 static enum weir_err read_stop(struct reading *r, yyjson_val *v)
 {
     size_t i, n;
@@ -218,7 +199,7 @@ static enum weir_err read_member(struct reading *r, struct str name, yyjson_val 
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (str_is(name, ignored[i])) return WEIR_OK;
     if (yyjson_is_null(v)) return WEIR_OK;
-    if (str_is(name, "tools")) return read_tools(r, v);
+    if (str_is(name, "tools")) return function_tools_read(v, r->chat, r->arena, r->ret_why);
     if (str_is(name, "options")) return read_options(r, v);
     if (str_is(name, "stream"))
         r->chat->stream = !yyjson_is_false(v);

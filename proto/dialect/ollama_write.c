@@ -2,6 +2,7 @@
 #include "proto/dialect/ollama.h"
 
 #include "proto/dialect/anthropic.h"
+#include "proto/dialect/function_tools.h"
 #include "proto/dialect/openai_chat.h"
 #include "proto/dialect/turns.h"
 
@@ -180,36 +181,15 @@ static enum weir_err write_messages(struct writing *w, const struct turns *turns
 
 /* ---- Members ---- */
 
-static void write_tool(struct writing *w, const struct tool *t)
-{
-    struct str sent = chat_fit_tool_name(t->name, w->arena);
-    if (!str_eq(sent, t->name)) name_add(&w->chat->renamed, w->arena, sent)->value = t->name;
-    buf_add(w->out, STR("{\"type\":\"function\",\"function\":{\"name\":"));
-    buf_add_json_str(w->out, sent);
-    key(w, "description");
-    buf_add_json_str(w->out, t->description);
-    key(w, "parameters");
-    buf_add(w->out, t->schema.n > 0 ? t->schema : STR("{\"type\":\"object\",\"properties\":{}}"));
-    buf_add(w->out, STR("}}"));
-    if (t->strict == 1) loss_addz(w->loss, "tools.strict");
-    if (t->cache != CACHE_NONE) loss_addz(w->loss, "cache_control");
-}
-
 static enum weir_err write_tools(struct writing *w)
 {
     const struct chat *c = w->chat;
-    bool any = false;
     if (c->tools != NULL && (c->tool_choice == TOOLS_REQUIRED || c->tool_choice == TOOLS_ONE))
         return refuse(w, "a forced tool call");
     if (c->tool_choice == TOOLS_NONE) return WEIR_OK;
-    for (const struct tool *t = c->tools; t != NULL; t = t->next) {
-        if (c->allowed_tools.n > 0 && !name_in(&c->allowed_tools, t->name)) continue;
-        buf_addz(w->out, any ? "," : ",\"tools\":[");
-        write_tool(w, t);
-        any = true;
-    }
-    if (any) buf_addc(w->out, ']');
-    if (any && c->parallel_tools == 0) loss_addz(w->loss, "parallel_tool_calls");
+    for (const struct tool *t = c->tools; t != NULL; t = t->next)
+        if (t->strict == 1) loss_addz(w->loss, "tools.strict");
+    (void)function_tools_write(w->chat, w->out, w->loss, w->arena);
     return WEIR_OK;
 }
 

@@ -53,6 +53,6 @@ LOOK_ALIKE(HUGGINGFACE, "huggingface", "https://router.huggingface.co/v1", "")
 #undef LOOK_ALIKE
 PROVIDER_TYPE(OLLAMA, "ollama", OLLAMA, "http://127.0.0.1:11434/v1", "", .signer = SIGNER_BEARER,
               .also = PROVIDER_SPEAKS(OPENAI_CHAT), .models_path = "/models") /* on one's own machine, without a key */
-PROVIDER_TYPE(COHERE, "cohere", OPENAI_CHAT, "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY",
-              .signer = SIGNER_BEARER, .aliases = "command-*")
+PROVIDER_TYPE(COHERE, "cohere", COHERE, "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY",
+              .signer = SIGNER_BEARER, .also = PROVIDER_SPEAKS(OPENAI_CHAT), .aliases = "command-*")
 PROVIDER_TYPE_LATER("fake")

@@ -2,7 +2,10 @@
 import hashlib
 import json
 
+import processes
 import pytest
+import rig
+import swarm
 from client import Connection
 from gateway import CANARY, configuration
 
@@ -17,7 +20,7 @@ CLIENTS = {
 def world(start_fakes, start_weir):
     """weir before one fake that stands for all of them; a provider's name is its type, but for `told`: groq that answers Responses after all."""
     fake = start_fakes("fake-a")["fake-a"]
-    names = ["groq", "deepseek", "xai", "cohere", "told"]
+    names = ["groq", "deepseek", "xai", "mistral", "told"]
     config = configuration({name: ("groq" if name == "told" else name, fake) for name in names}, {n: {"targets": [{"model": f"{n}/large"}]} for n in names})
     for provider in config["providers"].values():
         provider["base_url"] = fake.url + "/openai/v1"  # whole, as groq's is
@@ -27,7 +30,7 @@ def world(start_fakes, start_weir):
 
 def test_what_each_is_asked_in(world):
     weir, fake = world
-    for route in ("groq", "deepseek", "xai", "cohere", "told"):
+    for route in ("groq", "deepseek", "xai", "mistral", "told"):
         for path, body in CLIENTS.items():
             with Connection(weir.address) as c:
                 answer = c.request("POST", path, {"model": route, **body}, {"authorization": "Bearer k", "anthropic-version": "2023-06-01"})
@@ -38,3 +41,42 @@ def test_what_each_is_asked_in(world):
             assert json.loads(asked["body"])["model"] == "large"
             key = hashlib.sha256(f"{CANARY}-{route}".encode()).hexdigest()[:8]  # as weir-fake logs it
             assert ["Authorization", f"sha256:{key}"] in asked["headers"] and answer.header("x-weir-provider") == route
+
+
+COHERE = {"id": "x", "message": {"role": "assistant", "content": [{"type": "text", "text": "hello"}]}, "finish_reason": "COMPLETE",
+          "usage": {"billed_units": {"input_tokens": 5, "output_tokens": 2}}}
+OLLAMA = {"model": "large", "created_at": "2026-11-27T10:00:00Z", "message": {"role": "assistant", "content": "hello"}, "done": True,
+          "done_reason": "stop", "prompt_eval_count": 5, "eval_count": 2}
+
+
+def post(weir, path, body):
+    with Connection(weir.address) as c:
+        return c.request("POST", path, body, {"authorization": "Bearer k", "anthropic-version": "2023-06-01"})
+
+
+def test_cohere_and_ollama_in_their_own_words(start_fakes, start_weir):
+    """Their clients reach an OpenAI provider; at their own hosts only who speaks neither is translated, and what was counted stands in the ledger."""
+    def answer(request):
+        path = request.head.split(b" ", 2)[1].decode()
+        asked.append(path)
+        return rig.whole({"/v2/chat": COHERE, "/api/chat": OLLAMA}.get(path) or rig.completion(model="large"))
+
+    asked, fake = [], start_fakes("fake-a")["fake-a"]
+    with swarm.Upstream(answer) as upstream:
+        config = configuration({"fake-a": ("openai", fake)}, {n: {"targets": [{"model": f"{n}/large"}]} for n in ("fake-a", "cohere", "ollama")})
+        for name, base in (("cohere", "/compatibility/v1"), ("ollama", "/v1")):
+            config["providers"][name] = {"type": name, "base_url": upstream.url + base, "api_key": CANARY}
+            config["models"][f"{name}/large"] = {"price": {"input": 1, "output": 1}}
+        weir = start_weir(config)
+        hi = {"model": "fake-a", "messages": [{"role": "user", "content": "hi"}]}
+        assert "as openai" in post(weir, "/v2/chat", {**hi, "stream": False}).json()["message"]["content"][0]["text"]
+        lines = [json.loads(line) for line in post(weir, "/api/chat", hi).body.splitlines()]
+        assert len(lines) > 3 and [line["done"] for line in lines].count(True) == 1 and lines[-1]["eval_count"] > 0
+        assert post(weir, "/api/chat", {"model": "nobody", "messages": []}).json()["error"].startswith("weir: ")
+        for route, own in (("cohere", "/v2/chat"), ("ollama", "/api/chat")):
+            assert post(weir, own, {**hi, "model": route, "stream": False}).json() == (COHERE if route == "cohere" else OLLAMA)
+            assert post(weir, "/v1/messages", {**hi, "model": route, "max_tokens": 9}).json()["content"] == [{"type": "text", "text": "hello"}]
+            assert post(weir, "/v1/chat/completions", {**hi, "model": route}).status == 200
+            assert asked[-3:] == [own, own, "/compatibility/v1/chat/completions" if route == "cohere" else "/v1/chat/completions"]
+            rows = processes.wait_until(lambda: len(found := [line for line in weir.log_lines() if line["route"] == route]) == 3 and found, 5, "three lines")
+            assert [(r["gen_ai.usage.input_tokens"], r["gen_ai.usage.output_tokens"]) for r in rows[:2]] == [(5, 2)] * 2, rows
