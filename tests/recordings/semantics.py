@@ -14,6 +14,7 @@ STOPS = {
     "tool_calls": "tool_calls", "tool_use": "tool_calls", "function_call": "tool_calls",
     "content_filter": "refused", "refusal": "refused", "sensitive": "refused",
     "content_filtered": "refused", "guardrail_intervened": "refused",
+    "complete": "stop", "tool_call": "tool_calls",
 }
 
 
@@ -515,7 +516,72 @@ def unwrapped(body):
     return "".join(event + "\n\n" for event in out).encode()
 
 
+# ---- Cohere, Ollama ----
+
+
+def cohere_end(said, root):
+    billed = (root.get("usage") or {}).get("billed_units") or {}
+    said.usage = (billed.get("input_tokens"), 0, 0, billed.get("output_tokens"), 0) if billed else None
+    said.finish = finish_of(root.get("finish_reason"), said)
+
+
+def cohere_unary(body):
+    said, root = Said(), json.loads(body, parse_float=str)
+    m = root["message"]
+    said.reasoning = m.get("tool_plan") or ""
+    for c in m.get("content") or []:
+        said.text += c.get("text") or ""
+        said.reasoning += c.get("thinking") or ""
+    said.calls = [[c["id"], c["function"]["name"], c["function"]["arguments"]] for c in m.get("tool_calls") or []]
+    cohere_end(said, root)
+    said.ended = True
+    return said
+
+
+def cohere_stream(body):
+    said = Said()
+    for _, data in events(body):
+        if data.strip() == "[DONE]":
+            said.ended = True
+            break
+        root = json.loads(data, parse_float=str)
+        delta = root.get("delta") or {}
+        m = delta.get("message") or {}
+        content, call = m.get("content") or {}, m.get("tool_calls") or {}
+        if root["type"] in ("content-start", "content-delta"):
+            said.text += content.get("text") or ""
+            said.reasoning += content.get("thinking") or ""
+        elif root["type"] == "tool-plan-delta":
+            said.reasoning += m.get("tool_plan") or ""
+        elif root["type"] == "tool-call-start":
+            said.calls.append([call["id"], call["function"]["name"], call["function"].get("arguments") or ""])
+        elif root["type"] == "tool-call-delta":
+            said.calls[-1][2] += call["function"]["arguments"]
+        elif root["type"] == "message-end":
+            cohere_end(said, delta)
+    return said
+
+
+def ollama_lines(body):
+    said = Said()
+    for line in filter(None, body.splitlines()):
+        root = json.loads(line, parse_float=str)
+        m = root.get("message") or {}
+        said.text += m.get("content") or ""
+        said.reasoning += m.get("thinking") or ""
+        said.calls += [[c.get("id"), c["function"]["name"], json.dumps(c["function"]["arguments"])] for c in m.get("tool_calls") or []]
+        if root.get("done"):
+            said.usage = (root.get("prompt_eval_count"), 0, 0, root.get("eval_count"), 0)
+            said.finish = finish_of(root.get("done_reason", "stop"), said)
+            said.ended = True
+    return said
+
+
 READERS = {
+    ("cohere", False): cohere_unary,
+    ("cohere", True): cohere_stream,
+    ("ollama", False): ollama_lines,
+    ("ollama", True): ollama_lines,
     ("responses", False): responses_unary,
     ("responses", True): responses_stream,
     ("converse", False): converse_unary,
