@@ -8,9 +8,9 @@ import { videoChecks } from './videos.mjs';
 const [mode, base, ...prefixes] = process.argv.slice(2);
 const only = process.env.ONLY ?? '';
 const TIMEOUT_MS = 30000;
-// Bedrock takes pictures as bytes only, and only its Claude models can be told to make one call at a time.
+// Bedrock takes pictures as bytes only, and only its Claude models can be told to make one call at a time; Gemini cannot be told so.
 // The newest OpenAI models take no stop sequences.
-const lacks = { br: ['stop sequence'], be: ['image: URL, two', 'parallel tool calls forbidden'] };
+const lacks = { br: ['stop sequence'], be: ['image: URL, two', 'parallel tool calls forbidden'], ge: ['parallel tool calls forbidden'] };
 let passed = 0;
 let failed = 0;
 
@@ -38,7 +38,7 @@ for (const make of adapters) {
     if (prefix === 'or' && client.dialect !== 'responses') continue;
     if (prefix === 'br' && client.dialect === 'responses') continue;
     const model = name => (mode === 'direct' ? name : `${prefix}-${name}`);
-    const sameDialect = prefix === client.dialect || { oa: 'openai', an: 'anthropic', be: 'converse', or: 'responses' }[prefix] === client.dialect;
+    const sameDialect = prefix === client.dialect || { oa: 'openai', an: 'anthropic', be: 'converse', ge: 'gemini', or: 'responses' }[prefix] === client.dialect;
     const title = `${client.name} -> ${mode === 'direct' ? 'fake' : prefix}`;
     for (const [name, check] of Object.entries(checks)) if (!client.lacks?.includes(name) && !lacks[prefix]?.includes(name)) await run(`${title}: ${name}`, () => check(client, model));
     if (prefix === 'br') continue; // its errors are those of "oa"

@@ -53,7 +53,7 @@ static void read_media(struct reader *r, yyjson_val *data)
         r->ask->images++;
     else
         r->ask->files++;
-    if (type.n == 0) bad(r, STR("Unable to determine the mime type of inline data."));
+    if (type.n == 0) bad(r, STR("Unable to determine the mime type of the data."));
 }
 
 static void read_result(struct reader *r, yyjson_val *result, size_t index)
@@ -120,10 +120,8 @@ static void read_part(struct reader *r, yyjson_val *part, bool user, size_t inde
         read_call(r, call, index);
     } else if (result != NULL) {
         read_result(r, result, index);
-    } else if (data != NULL) {
-        read_media(r, data);
-    } else if (file != NULL) {
-        r->ask->files++;
+    } else if (data != NULL || file != NULL) {
+        read_media(r, data != NULL ? data : file);
     } else if (signature.n == 0) {
         bad(r, arena_printf(r->a,
                             "GenerateContentRequest.contents[%zu].parts[0].data: required oneof field 'data' must have "
