@@ -294,6 +294,13 @@ def test_tls(start_fakes, tmp_path):
     assert stats["tls_ready"] == 1 and stats["tls_failed"] == 1
 
 
+def test_counting_tokens_wants_no_limit(fake):
+    body = {k: v for k, v in messages("count me").items() if k != "max_tokens"}
+    with Connection(fake.address) as c:
+        assert c.request("POST", "/v1/messages/count_tokens", json.dumps(body).encode(), ANTHROPIC_HEADERS).json() == {"input_tokens": 6}
+    assert "max_tokens" in anthropic(fake, body).json()["error"]["message"]
+
+
 # ---- Gemini ----
 
 

@@ -12,6 +12,7 @@ struct reader {
     struct refusal *refusal;
     struct arena *a;
     bool strict;
+    bool counts;              /* count_tokens: nothing is generated, so nothing has to be limited */
     bool is_new_version;      /* 2026-10-21 and later */
     struct str open[MAX_IDS]; /* tool_use ids of the last assistant message that still need a result */
     unsigned opens;
@@ -331,7 +332,7 @@ static void read_thinking_option(struct reader *r, yyjson_val *thinking)
     bool enabled = val_is(type, "enabled");
     if (enabled && budget < 1024)
         bad(r, STR("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"));
-    if (enabled && budget >= r->ask->max_tokens)
+    if (enabled && !r->counts && budget >= r->ask->max_tokens)
         bad(r, STR("`max_tokens` must be greater than `thinking.budget_tokens`."));
     r->ask->thinks = enabled || val_is(type, "adaptive");
     r->ask->shows_thinking =
@@ -342,9 +343,9 @@ static void read_limits(struct reader *r, yyjson_val *body)
 {
     yyjson_val *limit = yyjson_obj_get(body, "max_tokens"), *stops = yyjson_obj_get(body, "stop_sequences"), *stop;
     size_t i, n;
-    if (limit == NULL)
+    if (limit == NULL && !r->counts)
         bad(r, STR("max_tokens: Field required"));
-    else if (!yyjson_is_uint(limit) || yyjson_get_uint(limit) == 0)
+    else if (limit != NULL && (!yyjson_is_uint(limit) || yyjson_get_uint(limit) == 0))
         bad(r, STR("max_tokens: Input should be greater than or equal to 1"));
     r->ask->max_tokens = yyjson_get_uint(limit);
     yyjson_arr_foreach(stops, i, n, stop)
@@ -396,6 +397,7 @@ static void anthropic_read(yyjson_val *body, const struct http1_head *head, bool
     *r = (struct reader){.ask = ask, .refusal = refusal, .a = a, .strict = strict};
     *ask = (struct ask){.choices = 1};
     bool hosted = read_hosted(r, body, head->path);
+    r->counts = str_ends(head->path, STR("/count_tokens"));
     if (!hosted) {
         check_head(r, head);
         ask->model = val_str(yyjson_obj_get(body, "model"));
