@@ -1,8 +1,8 @@
 /* Load for the stress runs: keep-alive connections, a fixed rate, no second try, and a line for each call that tells how it ended.
  *
  *   load --port N --rate CALLS_PER_S --seconds S [--calls N] [--connections N] [--streams PERCENT] [--model NAME] [--words N] [--log FILE]
- *        [--timeout-ms N] [--reconnect-wait-ms N]
- * Calls alternate between the dialects of OpenAI and Anthropic; each asks for another number of words, so that two calls seldom cost the
+ *        [--timeout-ms N] [--reconnect-wait-ms N] [--client both|openai|anthropic]
+ * Calls alternate between the dialects of OpenAI and Anthropic, or are all of one; each asks for another number of words, so that two calls seldom cost the
  * same. A call is whole when it is a 200 whose framing ended and whose stream has its dialect's last event; everything else failed.
  * FILE has "whole|failed REQUEST_ID|- STATUS STREAM MICROSECONDS WHY" a line; the last line of standard output is the sum as JSON.
  * SIGTERM: no new calls; those under way end. */
@@ -37,7 +37,7 @@ struct connection {
 
 static struct options {
     uint64_t port, rate, seconds, calls, connections, streams, words, timeout_ms, wait_ms;
-    const char *model, *log;
+    const char *model, *log, *client;
 } opt = {.rate = 100,
          .seconds = 10,
          .calls = UINT64_MAX,
@@ -45,7 +45,8 @@ static struct options {
          .streams = 50,
          .words = 40,
          .timeout_ms = 20000,
-         .model = "chat"};
+         .model = "chat",
+         .client = "both"};
 
 static struct connection *connections;
 static int epoll_fd;
@@ -114,7 +115,7 @@ static void ask(struct connection *c)
 
     c->busy = true;
     c->started_ns = clock_mono_ns();
-    c->anthropic = number % 2 == 1;
+    c->anthropic = strcmp(opt.client, "both") == 0 ? number % 2 == 1 : strcmp(opt.client, "anthropic") == 0;
     c->stream = number * 37 % 100 < opt.streams;
     c->tail_n = 0;
     c->status = 0;
@@ -255,6 +256,7 @@ static void read_options(int argc, char **argv)
                 {"--timeout-ms", &opt.timeout_ms, NULL},
                 {"--reconnect-wait-ms", &opt.wait_ms, NULL},
                 {"--model", NULL, &opt.model},
+                {"--client", NULL, &opt.client},
                 {"--log", NULL, &opt.log}};
     for (int i = 1; i < argc; i += 2) {
         bool known = false;
