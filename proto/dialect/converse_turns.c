@@ -90,7 +90,14 @@ static enum weir_err write_image(struct converse_writing *w, const struct part *
     return e;
 }
 
-/* Letters, digits, single blanks and -()[]; each name once. */
+static bool is_document(const struct converse_writing *w, struct str name)
+{
+    for (const struct document_name *d = w->documents; d != NULL; d = d->next)
+        if (str_eq(d->name, name)) return true;
+    return false;
+}
+
+/* Letters, digits, single blanks and -()[]; each name once: the second "report" is "report (2)". */
 static void write_document_name(struct converse_writing *w, struct str title)
 {
     char name[DOCUMENT_NAME_MOST + 1];
@@ -104,10 +111,14 @@ static void write_document_name(struct converse_writing *w, struct str title)
     }
     while (n > 0 && name[n - 1] == ' ') n--;
     name[n] = '\0';
-    w->documents++;
-    buf_addf(w->out, "\"%s", n > 0 ? name : "document");
-    if (w->documents > 1) buf_addf(w->out, " (%u)", w->documents);
-    buf_addc(w->out, '"');
+    struct document_name *d = arena_alloc(w->arena, sizeof *d);
+    struct str free_name = arena_printf(w->arena, "%s", n > 0 ? name : "document");
+    w->document_count++;
+    for (unsigned number = w->document_count; is_document(w, free_name); number++)
+        free_name = arena_printf(w->arena, "%s (%u)", n > 0 ? name : "document", number);
+    *d = (struct document_name){w->documents, free_name};
+    w->documents = d;
+    buf_addf(w->out, "\"%.*s\"", STR_FMT(free_name));
 }
 
 static enum weir_err write_document(struct converse_writing *w, const struct part *p)

@@ -11,6 +11,11 @@
 
 struct turns;
 
+struct document_name {
+    struct document_name *next;
+    struct str name;
+};
+
 struct converse_writing {
     struct chat *chat;
     const struct target_hints *hints;
@@ -20,7 +25,8 @@ struct converse_writing {
     struct str *ret_why;
     struct converse_traits traits;
     struct claude_traits claude;
-    unsigned documents; /* written so far: their names must differ */
+    struct document_name *documents; /* written so far: their names must differ */
+    unsigned document_count;
 };
 
 /* Reasoning that Bedrock made gets its signature back, all other becomes foreign. */

@@ -25,6 +25,7 @@ static bool cross(const struct dialect *from, const struct dialect *to, struct s
                  to->write_request(chat, str_of(model_of(to)), &nothing, &out, &loss, a, &why) == WEIR_OK;
     *ret_body = arena_copy(a, buf_view(&out));
     buf_fini(&out);
+    fuzz_show(to->name, taken ? *ret_body : why);
     return taken;
 }
 
