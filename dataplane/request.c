@@ -14,6 +14,7 @@
 #include "proto/base/clock.h"
 #include "proto/dialect/counting.h"
 #include "proto/dialect/embed.h"
+#include "proto/dialect/host_quirks.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/provider_type.h"
 #include "shm/live.h"
@@ -176,6 +177,7 @@ static enum weir_err encode_chat(struct request *r, struct buf *body, struct str
                                        .max_completion_tokens = type->newer_max_tokens,
                                        .invoke = asked == DIALECT_ANTHROPIC && type->claude_invoked,
                                        .bare_count = type->path != NULL,
+                                       .quirks = host_quirks_of(r->provider->type),
                                        .id = str_of(r->id),
                                        .now_s = r->started_wall_ns / 1000000000};
     return exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body), r->model,

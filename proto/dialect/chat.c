@@ -67,6 +67,11 @@ void loss_addz(struct loss *l, const char *name)
     loss_add(l, str_of(name));
 }
 
+void loss_add_list(struct loss *l, struct str names)
+{
+    while (names.n > 0) loss_add(l, str_split(&names, ','));
+}
+
 struct str loss_view(const struct loss *l)
 {
     return (struct str){l->text, l->n};

@@ -237,6 +237,7 @@ struct loss {
 
 void loss_add(struct loss *l, struct str name); /* bytes that a header cannot hold become '_' */
 void loss_addz(struct loss *l, const char *name);
+void loss_add_list(struct loss *l, struct str names); /* of what loss_view() gave */
 struct str loss_view(const struct loss *l);
 
 /* ---- Building and asking, shared by readers and writers ---- */

@@ -26,8 +26,9 @@ enum dialect_id {
 struct call;   /* what was read of the body before: exchange.h */
 struct chat;   /* a request: chat.h */
 struct answer; /* a unary answer: chat.h */
-struct delta;  /* one step of a stream: chat.h */
-struct loss;   /* what a translation could not carry: chat.h */
+struct host_quirks;
+struct delta; /* one step of a stream: chat.h */
+struct loss;  /* what a translation could not carry: chat.h */
 
 /* What a provider said when it did not answer 200, or inside a 200's stream. */
 struct upstream_error {
@@ -48,9 +49,10 @@ struct answer_headers {
 
 /* What the configuration and the clock know of a target and its writer cannot; all zero: nothing is known. */
 struct target_hints {
-    int64_t max_output;         /* tokens the model can give at most; 0 unknown */
-    bool max_completion_tokens; /* OpenAI: a host (Azure) whose model names tell nothing takes the newer field */
-    bool invoke;                /* Anthropic: behind Bedrock's InvokeModel, which wraps the events of a stream */
+    int64_t max_output;               /* tokens the model can give at most; 0 unknown */
+    bool max_completion_tokens;       /* OpenAI: a host (Azure) whose model names tell nothing takes the newer field */
+    bool invoke;                      /* Anthropic: behind Bedrock's InvokeModel, which wraps the events of a stream */
+    const struct host_quirks *quirks; /* OpenAI: what this host refuses (host_quirks.h); NULL: nothing known */
     bool bare_count; /* Gemini: countTokens takes the request as it is (Vertex), not in a member of its own */
     struct str id;   /* of this call: names an answer whose provider gives it none */
     uint64_t now_s;  /* seconds since 1970, for `created`; 0 unknown */

@@ -4,6 +4,7 @@
 #include "proto/dialect/counting.h"
 #include "proto/dialect/custom_tool.h"
 #include "proto/dialect/embed.h"
+#include "proto/dialect/host_quirks.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
 #include "proto/dialect/upstream_error.h"
@@ -29,6 +30,21 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
     return WEIR_OK;
 }
 
+/* Written by us or passed as the client sent it: a look-alike gets what it takes of it. */
+static void fit_to_host(struct exchange *x, struct buf *out)
+{
+    struct loss loss = {.n = 0};
+    struct buf fitted = {0};
+    if (x->hints.quirks == NULL || x->target->id != DIALECT_OPENAI_CHAT) return;
+    loss_add_list(&loss, x->loss);
+    if (host_fit(x->hints.quirks, x->model, buf_view(out), x->arena, &fitted, &loss)) {
+        buf_clear(out);
+        buf_add(out, buf_view(&fitted));
+        x->loss = arena_copy(x->arena, loss_view(&loss));
+    }
+    buf_fini(&fitted);
+}
+
 enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, enum dialect_id target,
                                   const struct target_hints *hints, const struct call *call, struct str body,
                                   struct str model, struct arena *a, struct buf *out, struct str *ret_why)
@@ -50,8 +66,10 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
     frames_init(&x->frames, wrapped ? FRAMING_CHUNKS : x->target->framing, EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
     if (call->counts) return counting_request(x, body, out, ret_why);
-    if (x->same) return passthrough_request(client, call, body, model, a, out, &x->loss, ret_why);
-    return translate_request(x, body, model, out, ret_why);
+    enum weir_err e = x->same ? passthrough_request(client, call, body, model, a, out, &x->loss, ret_why)
+                              : translate_request(x, body, model, out, ret_why);
+    if (e == WEIR_OK) fit_to_host(x, out);
+    return e;
 }
 
 enum weir_err exchange_request(struct exchange *x, enum dialect_id client, enum dialect_id target,

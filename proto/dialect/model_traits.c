@@ -105,7 +105,8 @@ struct openai_traits openai_traits_of(struct str model)
     if (gpt == 0 && !o && !str_starts(name, STR("chatgpt"))) {
         /* Others refuse the field or know other words; losing the hint is the lesser harm. */
         bool effort = str_icontains(name, STR("gpt-oss")) || str_icontains(name, STR("gemini")) ||
-                      str_icontains(name, STR("deepseek"));
+                      str_icontains(name, STR("deepseek")) || str_starts(name, STR("kimi-k3")) ||
+                      (str_starts(name, STR("grok-")) && gpt_version(str_slice(name, 5, name.n)) >= 43);
         return (struct openai_traits){.sampling = true, .stop = true, .effort = effort};
     }
     bool reasons = o || gpt >= 50;

@@ -36,7 +36,8 @@ const char *openai_chat_finish_word(enum finish f);
 void openai_chat_write_reasoning_detail(const struct part *p, unsigned index, struct buf *out);
 /* The text of a content that is a string or an array of parts: texts of kind `thinking` are reasoning (Mistral). */
 struct str openai_chat_content_text(yyjson_val *content, bool thinking, struct arena *a);
-struct str openai_chat_reasoning_text(yyjson_val *message); /* reasoning_content or reasoning */
+/* reasoning_content or reasoning; else what stands in reasoning_details (OpenRouter), as far as it is text. */
+struct str openai_chat_reasoning_text(yyjson_val *message, struct arena *a);
 
 /* openai_chat_events.c: chunks in; openai_chat_stream.c: chunks out */
 enum { OPENAI_CHAT_CALLS_MOST = 128 };

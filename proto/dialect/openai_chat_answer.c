@@ -160,10 +160,28 @@ void openai_chat_write_usage(const struct usage *u, struct buf *out)
 
 /* ---- Reading ---- */
 
-struct str openai_chat_reasoning_text(yyjson_val *message)
+static struct str details_text(yyjson_val *details, struct arena *a)
+{
+    size_t i, n;
+    yyjson_val *detail;
+    struct buf text = {0};
+    yyjson_arr_foreach(details, i, n, detail)
+    {
+        struct str one = tree_get_str(detail, "text");
+        buf_add(&text, one.n > 0 ? one : tree_get_str(detail, "summary"));
+    }
+    struct str copy = arena_copy(a, buf_view(&text));
+    buf_fini(&text);
+    return copy;
+}
+
+struct str openai_chat_reasoning_text(yyjson_val *message, struct arena *a)
 {
     struct str text = tree_get_str(message, "reasoning_content");
-    return text.n > 0 ? text : tree_get_str(message, "reasoning");
+    if (text.n == 0) text = tree_get_str(message, "reasoning");
+    if (text.n > 0) return text;
+    yyjson_val *details = tree_get(message, "reasoning_details");
+    return details == NULL ? STR_NULL : details_text(details, a);
 }
 
 static struct str part_text(yyjson_val *part, bool thinking)
@@ -220,7 +238,7 @@ static void read_message(struct answer *answer, struct arena *a, yyjson_val *cho
 {
     yyjson_val *message = tree_get(choice, "message"), *content = tree_get(message, "content");
     struct str text = openai_chat_content_text(content, true, a);
-    read_text(answer, a, PART_REASONING, text.n > 0 ? text : openai_chat_reasoning_text(message));
+    read_text(answer, a, PART_REASONING, text.n > 0 ? text : openai_chat_reasoning_text(message, a));
     read_text(answer, a, PART_TEXT, openai_chat_content_text(content, false, a));
     read_text(answer, a, PART_REFUSAL, tree_get_str(message, "refusal"));
     yyjson_val *audio = tree_get(message, "audio");

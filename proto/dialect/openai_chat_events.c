@@ -192,7 +192,7 @@ static enum weir_err read_choice(struct sink *s, yyjson_val *choice, unsigned po
         return WEIR_OK;
     }
     yyjson_val *content = tree_get(delta, "content");
-    text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_reasoning_text(delta));
+    text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_reasoning_text(delta, s->arena));
     if (yyjson_is_arr(content))
         text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_content_text(content, true, s->arena));
     text_delta(s, &r->open_text, PART_TEXT, openai_chat_content_text(content, false, s->arena));

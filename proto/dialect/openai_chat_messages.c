@@ -138,7 +138,7 @@ static void read_reasoning(struct openai_reading *r, struct parts *list, yyjson_
     yyjson_val *v;
     yyjson_arr_foreach(tree_get(message, "reasoning_details"), i, n, v) read_detail(r, list, v);
     if (list->n == 0) yyjson_arr_foreach(tree_get(message, "thinking_blocks"), i, n, v) read_thinking_block(r, list, v);
-    struct str text = openai_chat_reasoning_text(message);
+    struct str text = openai_chat_reasoning_text(message, r->arena);
     if (list->n == 0 && text.n > 0) add_text(r, list, PART_REASONING, text)->foreign = true;
 }
 

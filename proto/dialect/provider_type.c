@@ -131,6 +131,14 @@ struct str provider_path(unsigned type, const struct provider_place *place, stru
     return t->path != NULL ? t->path(place, a) : exchange_target_path(place->x, place->base_path, a);
 }
 
+/* Nothing stands between the base and the path. */
+struct str provider_path_bare(const struct provider_place *p, struct arena *a)
+{
+    bool is_raw = p->x->passed != NULL && p->x->passed->kind == ENDPOINT_RAW;
+    if (is_raw) return exchange_target_path(p->x, p->base_path, a);
+    return arena_printf(a, "%.*s%.*s", STR_FMT(p->base_path), STR_FMT(exchange_path(p->x)));
+}
+
 static struct str encoded(struct str model, struct arena *a)
 {
     struct buf b = {0};

@@ -32,7 +32,7 @@ struct provider_place {
 };
 /* The path and query of a request, in the arena. */
 typedef struct str provider_path_fn(const struct provider_place *place, struct arena *a);
-provider_path_fn provider_path_azure, provider_path_vertex, provider_path_bedrock;
+provider_path_fn provider_path_bare, provider_path_azure, provider_path_vertex, provider_path_bedrock;
 
 struct provider_type {
     const char *name;

@@ -33,8 +33,8 @@ PROVIDER_TYPE(BEDROCK, "bedrock", CONVERSE, "https://bedrock-runtime.{region}.am
 PROVIDER_TYPE(SEEDANCE, "seedance", OPENAI_CHAT, "https://ark.ap-southeast.bytepluses.com/api/v3", "ARK_API_KEY",
               .signer = SIGNER_BEARER, .models_path = "/contents/generations/tasks?page_num=1&page_size=1",
               .aliases = "seedance-* doubao-seedance-* dreamina-seedance-*", .tasks = true)
-/* Hosts that speak OpenAI's chat completions: a name for their address and key, nothing else is different. Where a body must
- * differ by the model, model_traits.h knows. Cohere is asked through its Compatibility API, which has no list of models. */
+/* Hosts that speak OpenAI's chat completions: a name for their address and key. What a host refuses of a body is a row of
+ * host_quirks.tbl.h; where it must differ by the model, model_traits.h knows. Cohere is asked through its Compatibility API, which has no list of models. */
 #define LOOK_ALIKE(id, name, base_url, variable) \
     PROVIDER_TYPE(id, name, OPENAI_CHAT, base_url, variable, .signer = SIGNER_BEARER, .models_path = "/models")
 LOOK_ALIKE(MISTRAL, "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY")
@@ -50,9 +50,18 @@ LOOK_ALIKE(ZAI, "zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY")
 LOOK_ALIKE(CEREBRAS, "cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY")
 LOOK_ALIKE(NVIDIA, "nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY")
 LOOK_ALIKE(HUGGINGFACE, "huggingface", "https://router.huggingface.co/v1", "")
+LOOK_ALIKE(FUTURMIX, "futurmix", "https://futurmix.ai/v1", "FUTURMIX_API_KEY")
 #undef LOOK_ALIKE
+/* Its paths have no version before them, and it lists no models. */
+PROVIDER_TYPE(PERPLEXITY, "perplexity", OPENAI_CHAT, "https://api.perplexity.ai", "PERPLEXITY_API_KEY",
+              .signer = SIGNER_BEARER, .path = provider_path_bare, .aliases = "sonar*")
+/* On one's own machine, at the ports that they take by themselves, without a key. */
+PROVIDER_TYPE(VLLM, "vllm", OPENAI_CHAT, "http://127.0.0.1:8000/v1", "", .signer = SIGNER_BEARER,
+              .models_path = "/models")
+PROVIDER_TYPE(LLAMACPP, "llamacpp", OPENAI_CHAT, "http://127.0.0.1:8080/v1", "", .signer = SIGNER_BEARER,
+              .models_path = "/models")
 PROVIDER_TYPE(OLLAMA, "ollama", OLLAMA, "http://127.0.0.1:11434/v1", "", .signer = SIGNER_BEARER,
-              .also = PROVIDER_SPEAKS(OPENAI_CHAT), .models_path = "/models") /* on one's own machine, without a key */
+              .also = PROVIDER_SPEAKS(OPENAI_CHAT), .models_path = "/models")
 PROVIDER_TYPE(COHERE, "cohere", COHERE, "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY",
               .signer = SIGNER_BEARER, .also = PROVIDER_SPEAKS(OPENAI_CHAT), .aliases = "command-*")
 PROVIDER_TYPE_LATER("fake")

@@ -80,3 +80,45 @@ def test_cohere_and_ollama_in_their_own_words(start_fakes, start_weir):
             assert asked[-3:] == [own, own, "/compatibility/v1/chat/completions" if route == "cohere" else "/v1/chat/completions"]
             rows = processes.wait_until(lambda: len(found := [line for line in weir.log_lines() if line["route"] == route]) == 3 and found, 5, "three lines")
             assert sorted((r["gen_ai.usage.input_tokens"], r["gen_ai.usage.output_tokens"]) for r in rows) == [(5, 2), (5, 2), (10, 5)], rows
+
+
+HOSTS = ["mistral", "groq", "deepseek", "xai", "cerebras", "moonshot", "zai", "nvidia", "together", "perplexity"]
+TOOL = {"type": "function", "function": {"name": "look", "description": "d", "strict": True, "parameters": {"type": "object", "properties": {"q": {"type": "string"}}}}}
+FULL = {"max_completion_tokens": 300, "temperature": 1.3, "store": False, "user": "u", "presence_penalty": 0, "frequency_penalty": 0, "seed": 7,
+        "service_tier": "auto", "logit_bias": {"1": 1}, "reasoning_effort": "medium", "tools": [TOOL], "tool_choice": "required",
+        "parallel_tool_calls": False, "messages": [
+            {"role": "developer", "content": "be brief"}, {"role": "user", "name": "bo", "content": "look"},
+            {"role": "assistant", "content": None, "refusal": None, "annotations": [], "reasoning_content": "hm",
+             "tool_calls": [{"id": "call_0123456789abcdef", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "call_0123456789abcdef", "content": "seen"},
+            {"role": "user", "content": "and? [[fake:words=4]] [[fake:reasoning]] [[fake:cached=5]] [[fake:no-tool]]"}]}
+TEXT = {"/v1/chat/completions": lambda a: a["choices"][0]["message"]["content"], "/v1/messages": lambda a: a["content"][-1]["text"],
+        "/v1/responses": lambda a: a["output"][-1]["content"][0]["text"]}
+
+
+def test_strict_hosts_take_what_openai_takes(start_fakes, start_weir):
+    """Each host as a strict fake of itself: what OpenAI's client sends with every field, and what other clients send, is never refused;
+    thoughts and usage come whole, however the host spells them."""
+    fakes = start_fakes({host: ["--as", host] for host in HOSTS})
+    config = configuration({host: (host, fakes[host]) for host in HOSTS}, {host: {"targets": [{"model": f"{host}/{'kimi-k3' if host == 'moonshot' else 'large'}"}]} for host in HOSTS})
+    config["models"]["moonshot/kimi-k3"] = config["models"]["moonshot/large"]
+    for host in HOSTS:
+        config["providers"][host]["base_url"] = fakes[host].url + ("" if host == "perplexity" else "/v1")
+    weir, failed = start_weir(config), []
+    prompt = "hi [[fake:words=4]] [[fake:reasoning]] [[fake:cached=5]]"
+    asked = [("/v1/chat/completions", FULL), ("/v1/messages", {"max_tokens": 200, "messages": [{"role": "user", "content": prompt}]}),
+             ("/v1/responses", {"input": prompt, "store": False})]
+    for host in HOSTS:
+        for path, body in asked:
+            for stream in (False, True):
+                answer = post(weir, path, {"model": host, "stream": stream, **body})
+                if answer.status != 200 or not answer.complete:
+                    failed.append((host, path, stream, answer.status, answer.body[:300]))
+                elif path == "/v1/messages" and not stream:
+                    kinds = [block["type"] for block in answer.json()["content"]]
+                    if kinds != ["thinking", "text"]:
+                        failed.append((host, kinds))
+                elif not stream and path == "/v1/chat/completions" and host != "perplexity" and answer.header("x-weir-loss") is None and host != "deepseek":
+                    failed.append((host, "nothing was named as lost"))
+    assert failed == []
+    weir.check(fakes)

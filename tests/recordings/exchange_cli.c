@@ -3,12 +3,14 @@
  *   exchange_cli CLIENT TARGET MODEL REQUEST [ANSWER STATUS [PIECE]]
  *
  * CLIENT and TARGET are dialect names; the paths of some clients say more than their bodies: "gemini+stream", "converse+stream" ask for
- * events, "gemini+array" for one array. "anthropic@invoke" as TARGET is a Claude behind InvokeModel. PIECE the bytes fed at a time
+ * events, "gemini+array" for one array. "anthropic@invoke" as TARGET is a Claude behind InvokeModel, "openai@mistral" that type of host. PIECE the bytes fed at a time
  * (default: all); "every": a stream is cut in two at each byte, "differs_at" tells the first cut that changes what the client gets.
  * Status 200 goes through the exchange, any other through the error table. The output is one JSON object. */
 #include "proto/base/base64.h"
 #include "proto/dialect/chat.h"
 #include "proto/dialect/exchange.h"
+#include "proto/dialect/host_quirks.h"
+#include "proto/dialect/provider_type.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +173,13 @@ static void try_every_cut(const struct asking *q, struct str body)
     buf_fini(&split);
 }
 
+static const struct host_quirks *quirks_of(struct str host)
+{
+    for (unsigned i = 0; i < PROVIDER_TYPES; i++)
+        if (str_is(host, provider_type_of(i)->name)) return host_quirks_of(i);
+    return NULL;
+}
+
 static int run(int argc, char **argv)
 {
     struct str how = str_of(argv[1]), name = str_split(&how, '+');
@@ -183,7 +192,8 @@ static int run(int argc, char **argv)
         .json_array = str_is(how, "array"),
     };
     struct buf request = read_file(argv[4]), sent = {0}, answer = {0};
-    const struct target_hints hints = {.now_s = 1795000000, .id = STR("test"), .invoke = str_is(host, "invoke")};
+    const struct target_hints hints = {
+        .now_s = 1795000000, .id = STR("test"), .invoke = str_is(host, "invoke"), .quirks = quirks_of(host)};
     struct call call = {0};
     struct exchange x = {0};
     struct str why = STR_NULL;

@@ -39,7 +39,10 @@ struct wishes {
     uint32_t pings;                               /* Anthropic: ping events before the first content */
 };
 
+struct fake_host;
+
 struct ask {
+    const struct fake_host *host; /* whose spellings the answer has (host.h); NULL: OpenAI's */
     struct str model;
     bool stream;
     bool as_array;        /* Gemini: the stream is one JSON array */

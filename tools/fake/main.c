@@ -2,6 +2,7 @@
 #include "proto/base/mem.h"
 #include "proto/base/version.h"
 #include "tools/fake/conn.h"
+#include "tools/fake/host.h"
 #include "tools/fake/identity.h"
 #include "tools/fake/tls_server.h"
 
@@ -32,6 +33,10 @@ static void usage(FILE *to)
           "    --seed N                 makes the words (1)\n"
           "    --head-delay-ms N        before each answer (0)\n"
           "    --event-delay-ms N       between the events of a stream (0)\n"
+          "    --as HOST                refuses and spells as that look-alike of OpenAI does: mistral, groq, deepseek, "
+          "xai, "
+          "cerebras,\n"
+          "                             moonshot, zai, nvidia, together, perplexity\n"
           "    --lax                    does not refuse what only a strict provider refuses\n"
           "    --guard bearer|sigv4     wants a credential that a token endpoint of this process issued\n"
           "    --token-life-s N         of what its token endpoints issue (3600)\n"
@@ -97,6 +102,12 @@ static void set_guard(struct provider *p, const char *word)
         bad_usage("there are the guards bearer and sigv4", "--guard");
 }
 
+static void set_host(struct provider *p, const char *name)
+{
+    p->host = host_named(str_of(name));
+    if (p->host == NULL) bad_usage("no such host", name);
+}
+
 static struct provider *add_provider(uv_loop_t *loop, const char *listen)
 {
     struct provider **end = &providers;
@@ -143,6 +154,8 @@ static void read_options(int argc, char **argv, uv_loop_t *loop, const char **re
             p->pace.head_ms = (uint32_t)next_number(argv, &i);
         else if (strcmp(o, "--event-delay-ms") == 0)
             p->pace.event_ms = (uint32_t)next_number(argv, &i);
+        else if (strcmp(o, "--as") == 0)
+            set_host(p, next_value(argv, &i));
         else if (strcmp(o, "--lax") == 0)
             p->lax = true;
         else if (strcmp(o, "--guard") == 0)

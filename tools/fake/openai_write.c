@@ -1,4 +1,5 @@
 /* The answers of the OpenAI Chat dialect. Source: OpenAI API reference, chat completion object and chunk object. */
+#include "tools/fake/host.h"
 #include "tools/fake/openai.h"
 
 #include <string.h>
@@ -16,9 +17,14 @@ static const char *finish_word(enum plan_finish finish)
     return "stop";
 }
 
-static void add_usage(struct buf *b, const struct plan *plan, unsigned choices)
+static void add_usage(struct buf *b, const struct plan *plan, const struct ask *ask)
 {
     const struct plan_usage *u = &plan->usage;
+    unsigned choices = ask->choices;
+    if (ask->host != NULL) {
+        host_add_usage(ask->host, u, choices, b);
+        return;
+    }
     uint64_t writes = u->cache_write + u->cache_write_1h, input = u->input + u->cache_read + writes;
     uint64_t output = u->output * choices;
     buf_addf(b,
@@ -31,38 +37,61 @@ static void add_usage(struct buf *b, const struct plan *plan, unsigned choices)
              (unsigned long long)(u->reasoning * choices));
 }
 
-static void add_call(struct buf *b, const struct plan_call *call, int index, bool with_arguments)
+static void add_call(struct buf *b, const struct ask *ask, const struct plan_call *call, int index, bool with_arguments)
 {
+    bool nine = ask->host != NULL && ask->host->nine_ids;
+    struct str id = nine ? str_slice(call->id, call->id.n - 9, call->id.n) : call->id;
     buf_addc(b, '{');
     if (index >= 0) buf_addf(b, "\"index\":%d,", index);
-    buf_addf(b, "\"id\":\"call_%.*s\",\"type\":\"function\",\"function\":{\"name\":", STR_FMT(call->id));
+    buf_addf(b, "\"id\":\"%s%.*s\",\"type\":\"function\",\"function\":{\"name\":", nine ? "" : "call_", STR_FMT(id));
     buf_add_json_str(b, call->name);
     buf_addz(b, ",\"arguments\":");
     buf_add_json_str(b, with_arguments ? call->arguments : STR_NULL);
     buf_addz(b, "}}");
 }
 
+/* The member that has what was thought; NULL: the content's own parts have it (Mistral). */
+static const char *reasoning_member(const struct ask *ask)
+{
+    if (ask->host == NULL) return "reasoning_content";
+    return ask->host->reasoning[0] == '\0' ? NULL : ask->host->reasoning;
+}
+
+static void add_thinking_part(struct buf *b, struct str text)
+{
+    buf_addz(b, "{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":");
+    buf_add_json_str(b, text);
+    buf_addz(b, "}]}");
+}
+
 static void add_message(struct buf *b, const struct plan *plan, const struct ask *ask)
 {
     bool refusal = plan->finish == FINISH_REFUSAL;
     buf_addz(b, "{\"role\":\"assistant\",\"content\":");
-    if (refusal || plan->calls > 0)
+    bool parts = ask->shows_thinking && reasoning_member(ask) == NULL;
+    if (parts) {
+        buf_addc(b, '[');
+        add_thinking_part(b, plan->thinking);
+        buf_addz(b, ",{\"type\":\"text\",\"text\":");
+    }
+    if (!parts && (refusal || plan->calls > 0))
         buf_addz(b, "null");
     else
         buf_add_json_str(b, plan->text);
+    if (parts) buf_addz(b, "}]");
     buf_addz(b, ",\"refusal\":");
     if (refusal)
         buf_add_json_str(b, plan->text);
     else
         buf_addz(b, "null");
     buf_addz(b, ",\"annotations\":[]");
-    if (ask->shows_thinking) {
-        buf_addz(b, ",\"reasoning_content\":");
+    if (ask->shows_thinking && !parts) {
+        buf_addf(b, ",\"%s\":", reasoning_member(ask));
         buf_add_json_str(b, plan->thinking);
     }
     for (unsigned i = 0; i < plan->calls; i++) {
         buf_addz(b, i == 0 ? ",\"tool_calls\":[" : ",");
-        add_call(b, &plan->call[i], -1, true);
+        add_call(b, ask, &plan->call[i], -1, true);
     }
     buf_addz(b, plan->calls > 0 ? "]}" : "}");
 }
@@ -83,7 +112,7 @@ void openai_write_unary(const struct plan *plan, const struct ask *ask, uint64_t
     buf_addz(b, "]");
     if (!plan->omit_usage) {
         buf_addz(b, ",\"usage\":");
-        add_usage(b, plan, ask->choices);
+        add_usage(b, plan, ask);
     }
     buf_addz(b, ",\"system_fingerprint\":null}\n");
 }
@@ -123,6 +152,20 @@ static void add_delta(struct stream *s, unsigned choice, const char *name, struc
     close_chunk(s);
 }
 
+static void add_thoughts(struct stream *s, unsigned choice)
+{
+    struct str rest = s->plan->thinking;
+    while (reasoning_member(s->ask) == NULL) {
+        struct str word = plan_next_word(&rest);
+        if (word.n == 0) return;
+        struct buf *b = open_chunk(s);
+        buf_addf(b, "{\"index\":%u,\"delta\":{\"content\":[", choice);
+        add_thinking_part(b, word);
+        buf_addz(b, "]},\"logprobs\":null,\"finish_reason\":null}");
+        close_chunk(s);
+    }
+}
+
 static void add_words(struct stream *s, unsigned choice, const char *name, struct str text)
 {
     for (struct str word = plan_next_word(&text); word.n > 0; word = plan_next_word(&text))
@@ -135,7 +178,7 @@ static void stream_calls(struct stream *s, unsigned choice)
         const struct plan_call *call = &s->plan->call[i];
         struct buf *b = open_chunk(s);
         buf_addf(b, "{\"index\":%u,\"delta\":{\"tool_calls\":[", choice);
-        add_call(b, call, (int)i, false);
+        add_call(b, s->ask, call, (int)i, false);
         buf_addz(b, "]},\"logprobs\":null,\"finish_reason\":null}");
         close_chunk(s);
         /* The arguments in pieces of 8 bytes, as providers cut them: anywhere. */
@@ -150,6 +193,21 @@ static void stream_calls(struct stream *s, unsigned choice)
     }
 }
 
+/* The last chunk of a choice; some hosts tell there what was used, whoever asked. */
+static void close_finish(struct stream *s, unsigned choice)
+{
+    const struct fake_host *h = s->ask->host;
+    bool last = choice + 1 == s->ask->choices && !s->plan->omit_usage;
+    if (h == NULL || !last || (!h->usage_at_finish && !h->usage_in_x_groq)) {
+        close_chunk(s);
+        return;
+    }
+    buf_addz(&s->out->body, h->usage_in_x_groq ? "],\"x_groq\":{\"id\":\"req_1\",\"usage\":" : "],\"usage\":");
+    add_usage(&s->out->body, s->plan, s->ask);
+    buf_addz(&s->out->body, h->usage_in_x_groq ? "}}\n\n" : "}\n\n");
+    answer_end_event(s->out);
+}
+
 static void stream_choice(struct stream *s, unsigned choice)
 {
     struct buf *b = open_chunk(s);
@@ -158,13 +216,16 @@ static void stream_choice(struct stream *s, unsigned choice)
              "\"logprobs\":null,\"finish_reason\":null}",
              choice, s->plan->calls > 0 ? "null" : "\"\"");
     close_chunk(s);
-    if (s->ask->shows_thinking) add_words(s, choice, "reasoning_content", s->plan->thinking);
+    if (s->ask->shows_thinking && reasoning_member(s->ask) != NULL)
+        add_words(s, choice, reasoning_member(s->ask), s->plan->thinking);
+    else if (s->ask->shows_thinking)
+        add_thoughts(s, choice);
     add_words(s, choice, s->plan->finish == FINISH_REFUSAL ? "refusal" : "content", s->plan->text);
     stream_calls(s, choice);
     b = open_chunk(s);
     buf_addf(b, "{\"index\":%u,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"%s\"}", choice,
              finish_word(s->plan->finish));
-    close_chunk(s);
+    close_finish(s, choice);
 }
 
 void openai_write_stream(const struct plan *plan, const struct ask *ask, uint64_t now_s, struct answer *out)
@@ -176,7 +237,7 @@ void openai_write_stream(const struct plan *plan, const struct ask *ask, uint64_
     if (ask->include_usage && !plan->omit_usage) {
         struct buf *b = open_chunk(&s);
         buf_addz(b, "],\"usage\":");
-        add_usage(b, plan, ask->choices);
+        add_usage(b, plan, ask);
         buf_addz(b, "}\n\n");
         answer_end_event(out);
     }

@@ -52,7 +52,8 @@ struct provider {
     int guard;             /* enum identity_guard */
     uint32_t token_life_s; /* of what its token endpoints issue */
     struct program_pace pace;
-    struct tls_server *tls; /* NULL: plain */
+    const struct fake_host *host; /* a look-alike's rules on the chat endpoint; NULL: OpenAI's */
+    struct tls_server *tls;       /* NULL: plain */
 
     uv_loop_t *loop;
     uv_tcp_t server;

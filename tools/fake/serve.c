@@ -3,6 +3,7 @@
 #include "tools/fake/ark.h"
 #include "tools/fake/conn.h"
 #include "tools/fake/converse.h"
+#include "tools/fake/host.h"
 #include "tools/fake/identity.h"
 #include "tools/fake/invoke.h"
 #include "tools/fake/plain.h"
@@ -126,6 +127,7 @@ static void answer_ask(struct conn *c, const struct fake_dialect *d, struct ask 
     struct plan plan;
     struct provider *p = c->provider;
     plan_make(&plan, ask, p->name, d->name, p->seed, &c->arena);
+    if (ask->host != NULL) host_bill(ask->host, &plan.usage);
     if (f != NULL && f->usage != NULL) {
         override_usage(&plan.usage, f->usage);
         plan.omit_usage = yyjson_is_false(f->usage);
@@ -136,7 +138,9 @@ static void answer_ask(struct conn *c, const struct fake_dialect *d, struct ask 
     c->call->usage = plan.usage;
     c->call->usage.output *= ask->choices;
     c->call->usage.reasoning *= ask->choices;
-    c->call->usage_sent = !plan.omit_usage && (d != &fake_openai || !ask->stream || ask->include_usage);
+    c->call->usage_sent =
+        !plan.omit_usage && (d != &fake_openai || !ask->stream || ask->include_usage ||
+                             (ask->host != NULL && (ask->host->usage_at_finish || ask->host->usage_in_x_groq)));
 }
 
 static struct str own_model(struct str model)
@@ -181,6 +185,30 @@ static void identify_answer(struct conn *c, const struct fake_dialect *d)
     answer_header(&c->answer, name, "req_%s_%llu", c->provider->name, (unsigned long long)c->call->number);
 }
 
+/* A look-alike's rules stand in the place of OpenAI's own. */
+static const struct fake_host *host_of(const struct conn *c, const struct fake_dialect *d)
+{
+    return d == &fake_openai ? c->provider->host : NULL;
+}
+
+static void read_ask(struct conn *c, const struct fake_dialect *d, const struct http1_head *head, yyjson_val *root,
+                     struct ask *ask, struct refusal *refusal)
+{
+    const struct fake_host *host = host_of(c, d);
+    d->read(root, head, !c->provider->lax && host == NULL, ask, refusal, &c->arena);
+    ask->host = host;
+    if (host != NULL) host_check(host, root, head->path, refusal, &c->arena);
+}
+
+static void write_refusal(struct conn *c, const struct fake_dialect *d, const struct refusal *refusal)
+{
+    const struct fake_host *host = host_of(c, d);
+    if (host != NULL)
+        host_write_error(host, refusal, &c->answer);
+    else
+        d->write_error(refusal, &c->answer);
+}
+
 static void serve_chat(struct conn *c, const struct fake_dialect *d, const struct http1_head *head, struct str body,
                        const struct fault **ret_fault)
 {
@@ -192,7 +220,7 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
         refusal =
             (struct refusal){400, "invalid_request_error", NULL, STR_NULL, STR("We could not parse the JSON body.")};
     else if (identity_check(c->provider, head, body, &c->arena, &refusal))
-        d->read(root, head, !c->provider->lax, &ask, &refusal, &c->arena);
+        read_ask(c, d, head, root, &ask, &refusal);
     free((char *)(uintptr_t)c->call->model.p);
     c->call->model = own_model(ask.model);
     c->call->dialect = d->name;
@@ -203,7 +231,7 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
     if (f != NULL && (f->status != 0 || f->body.p != NULL || f->raw.p != NULL))
         answer_fault(c, d, f);
     else if (refusal.status != 0 || refuse_by_model(ask.model, &refusal))
-        d->write_error(&refusal, &c->answer);
+        write_refusal(c, d, &refusal);
     else if (endpoint_of(head->path) == EP_COUNT_GEMINI)
         buf_addf(&c->answer.body, "{\"totalTokens\":%llu}\n", (unsigned long long)ask.input_tokens);
     else if (endpoint_of(head->path) == EP_COUNT)

@@ -106,7 +106,25 @@ static void look_alikes_differ_by_address_alone(void **state)
         assert_true(str_starts(str_of(t->base_url), STR("https://")));
         assert_int_equal(t->variable[0] == '\0', ids[i] == PROVIDER_HUGGINGFACE);
     }
+    for (unsigned id = PROVIDER_VLLM; id <= PROVIDER_LLAMACPP; id++)
+        assert_true(str_starts(str_of(provider_type_of(id)->base_url), STR("http://127.0.0.1:")));
     assert_int_equal(provider_type_dialects(PROVIDER_OLLAMA), PROVIDER_SPEAKS(OPENAI_CHAT) | PROVIDER_SPEAKS(OLLAMA));
+}
+
+/* Perplexity's base has no version, and none is put behind it. */
+static void a_bare_base_stays_bare(void **state)
+{
+    (void)state;
+    const struct call call = {.model = STR("m")};
+    const struct exchange x = {
+        .call = &call, .client = dialect_of(DIALECT_OPENAI_CHAT), .target = dialect_of(DIALECT_OPENAI_CHAT)};
+    struct arena a;
+    arena_init(&a, 1024);
+    const struct provider_place bare = {.x = &x}, behind = {.x = &x, .base_path = STR("/gate/pplx")};
+    assert_true(str_is(provider_path(PROVIDER_PERPLEXITY, &bare, &a), "/chat/completions"));
+    assert_true(str_is(provider_path(PROVIDER_PERPLEXITY, &behind, &a), "/gate/pplx/chat/completions"));
+    assert_true(str_is(provider_path(PROVIDER_DEEPSEEK, &bare, &a), "/v1/chat/completions"));
+    arena_fini(&a);
 }
 
 static void names_of_bedrock_are_taken_apart(void **state)
@@ -138,6 +156,7 @@ int main(void)
         cmocka_unit_test(the_clients_own_dialect_goes_first),
         cmocka_unit_test(tools_beside_reasoning_go_through_responses),
         cmocka_unit_test(look_alikes_differ_by_address_alone),
+        cmocka_unit_test(a_bare_base_stays_bare),
         cmocka_unit_test(names_of_bedrock_are_taken_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
