@@ -49,7 +49,7 @@ def mode_of(recording):
     """How the replay cuts a stream: small ones into pieces of seven bytes, the others by event."""
     if not recording.streaming:
         return ""
-    return "@7" if len(recording.body) < 20000 else "@event"
+    return "@7"
 
 
 def configuration(replay, jobs):
