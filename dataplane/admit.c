@@ -293,6 +293,13 @@ static struct str provider_names(struct request *r, bool wanted)
     return arena_copy(&r->keep.arena, buf_view(text));
 }
 
+static bool is_provider(const struct snap *sn, struct str name)
+{
+    for (uint32_t i = 0; i < sn->s->providers.n; i++)
+        if (str_eq(snap_text(sn, sn->providers[i].name), name)) return true;
+    return false;
+}
+
 /* All routes that the key may use lead to one provider that has the endpoint, or nobody can know which one is meant. */
 static enum weir_err find_provider(struct request *r, struct str *ret_why)
 {
@@ -319,8 +326,15 @@ static enum weir_err find_provider(struct request *r, struct str *ret_why)
         return WEIR_OK;
     }
     if (r->endpoint->kind == ENDPOINT_RAW) {
-        *ret_why = arena_printf(&r->keep.arena, "no provider \"%.*s\" that this call may reach. There are: %.*s",
-                                STR_FMT(str_slice(r->raw_provider, 0, 100)), STR_FMT(provider_names(r, false)));
+        struct str name = str_slice(r->raw_provider, 0, 100);
+        if (is_provider(sn, r->raw_provider))
+            *ret_why = arena_printf(&r->keep.arena,
+                                    "no route that this call may use leads to the provider \"%.*s\": a route with "
+                                    "match: \"%.*s/*\" does",
+                                    STR_FMT(name), STR_FMT(name));
+        else
+            *ret_why = arena_printf(&r->keep.arena, "no provider \"%.*s\". There are: %.*s", STR_FMT(name),
+                                    STR_FMT(provider_names(r, false)));
         return r->key != NULL && r->key->routes.n > 0 ? WEIR_KEY_FORBIDDEN : WEIR_NO_ENDPOINT;
     }
     *ret_why = arena_printf(&r->keep.arena, "no provider of a route has %s", r->endpoint->name);

@@ -156,7 +156,8 @@ const struct step *relay_head(struct request *r)
     buf_clear(&r->keep.held);
     buf_clear(&r->keep.out);
     if (h->status / 100 == 3) return attempt_fail(r, WEIR_UP_REDIRECT, STR("a redirect, which is not followed"));
-    r->collecting = h->status / 100 != 2 || (r->call.stream && is_json(http1_get(h, "content-type")));
+    bool unframed = r->x.frames.framing != FRAMING_JSON_ARRAY && is_json(http1_get(h, "content-type"));
+    r->collecting = h->status / 100 != 2 || (r->call.stream && unframed);
     r->events = request_is_passed(r) && !r->collecting &&
                 str_icontains(str_slice(http1_get(h, "content-type"), 0, 64), STR("event-stream"));
     if (!r->collecting && !request_is_passed(r) &&
@@ -183,9 +184,8 @@ static void keep_for_relaying(struct request *r, const struct http1_head *h, str
         e == WEIR_UP_AUTH || e == WEIR_UP_PERMISSION || e == WEIR_UP_QUOTA || h->status == 401 || h->status == 403;
     struct json_error bad;
     unsigned depth;
-    if (!r->x.same || ours || h->status < 400 || !is_json(http1_get(h, "content-type")) ||
-        !json_check(body, &depth, &bad))
-        return;
+    /* Some hosts name no JSON type for their errors, or a wrong one: the body itself tells. */
+    if (!r->x.same || ours || h->status < 400 || !json_check(body, &depth, &bad)) return;
     buf_clear(&r->keep.head);
     headers_write_forwarded(h, true, request_is_passed(r), &r->keep.head);
     r->relayed.status = h->status;

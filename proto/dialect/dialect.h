@@ -62,6 +62,7 @@ struct target_hints {
 struct target_path {
     struct str base, model;
     bool stream, counts;
+    bool json_array; /* the stream as one array, which is what Gemini sends unless it is asked for events */
 };
 
 struct dialect {

@@ -63,7 +63,12 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
     x->error.retry_after_ms = -1;
     x->framing = call->json_array ? FRAMING_JSON_ARRAY : x->client->framing;
     bool wrapped = hints->invoke && target == DIALECT_ANTHROPIC;
-    frames_init(&x->frames, wrapped ? FRAMING_CHUNKS : x->target->framing, EVENT_MOST_BYTES);
+    bool array = x->same && call->json_array;
+    frames_init(&x->frames,
+                wrapped ? FRAMING_CHUNKS
+                : array ? FRAMING_JSON_ARRAY
+                        : x->target->framing,
+                EVENT_MOST_BYTES);
     arena_init(&x->events, EVENT_ARENA_BYTES);
     if (call->counts) return counting_request(x, body, out, ret_why);
     enum weir_err e = x->same ? passthrough_request(client, call, body, model, a, out, &x->loss, ret_why)
@@ -114,7 +119,8 @@ struct str exchange_path(const struct exchange *x)
 
 static struct str path_with_model(const struct exchange *x, struct str base_path, struct arena *a)
 {
-    const struct target_path t = {base_path, x->model, x->stream, x->call->counts};
+    const struct target_path t = {base_path, x->model, x->stream, x->call->counts,
+                                  x->frames.framing == FRAMING_JSON_ARRAY};
     struct buf b = {0};
     if (x->passed != NULL) { /* ":embedContent" behind the path of a chat without its verb */
         x->target->write_path(&t, &b);
@@ -506,7 +512,8 @@ static void end_at_finish(struct exchange *x)
         if (buf_len(&x->last) > 0 && !x->last_complete) framing_write_mark(x->framing, x->out);
         buf_clear(&x->last);
         if (p.is_end) x->facts |= EXCHANGE_END;
-        if (p.is_end && x->framing == FRAMING_JSON_ARRAY) buf_addz(x->out, x->array_open ? "]" : "[]");
+        if (p.is_end && x->framing == FRAMING_JSON_ARRAY && !is_framed_alike(x))
+            buf_addz(x->out, x->array_open ? "]" : "[]");
         return;
     }
     if (!x->target->ends_at_finish || (x->facts & EXCHANGE_FINISHED) == 0) return;

@@ -11,13 +11,21 @@ static void write_error(enum weir_err e, struct str message, struct str request_
     gemini_error_write(e, message, out);
 }
 
-/* "/v1beta/models/" MODEL ":streamGenerateContent?alt=sse" */
+const char *gemini_method(bool stream, bool counts, bool json_array)
+{
+    return counts       ? ":countTokens"
+           : !stream    ? ":generateContent"
+           : json_array ? ":streamGenerateContent"
+                        : ":streamGenerateContent?alt=sse";
+}
+
+/* "/v1beta/models/" MODEL ":generateContent" */
 static void write_path(const struct target_path *t, struct buf *out)
 {
     buf_add(out, t->base.n > 0 ? t->base : STR("/v1beta"));
     buf_add(out, STR("/models/"));
     url_percent_encode(t->model, "/", out);
-    buf_addz(out, t->counts ? ":countTokens" : t->stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
+    buf_addz(out, gemini_method(t->stream, t->counts, t->json_array));
 }
 
 const struct dialect gemini = {

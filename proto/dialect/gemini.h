@@ -14,6 +14,9 @@
 
 extern const struct dialect gemini;
 
+/* ":generateContent" …: what stands behind a model in the path, with its query. json_array: a stream as one array, not as events. */
+const char *gemini_method(bool stream, bool counts, bool json_array);
+
 /* Members are camelCase, and snake_case where a client writes protobuf's own names. NULL: absent or null. */
 yyjson_val *gemini_get(yyjson_val *o, const char *camel);
 struct str gemini_get_str(yyjson_val *o, const char *camel);

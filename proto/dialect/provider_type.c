@@ -1,6 +1,7 @@
 #include "proto/dialect/provider_type.h"
 
 #include "proto/dialect/exchange.h"
+#include "proto/dialect/gemini.h"
 #include "proto/dialect/model_traits.h"
 #include "proto/wire/json.h"
 #include "proto/wire/url.h"
@@ -175,10 +176,8 @@ struct str provider_path_vertex(const struct provider_place *p, struct arena *a)
     if (x->target->id == DIALECT_ANTHROPIC)
         return arena_printf(a, "%.*s/anthropic/models/%.*s:%s", STR_FMT(p->base_path), STR_FMT(model),
                             x->stream ? "streamRawPredict" : "rawPredict");
-    return arena_printf(a, "%.*s/google/models/%.*s:%s", STR_FMT(p->base_path), STR_FMT(model),
-                        x->call->counts ? "countTokens"
-                        : x->stream     ? "streamGenerateContent?alt=sse"
-                                        : "generateContent");
+    return arena_printf(a, "%.*s/google/models/%.*s%s", STR_FMT(p->base_path), STR_FMT(model),
+                        gemini_method(x->stream, x->call->counts, x->frames.framing == FRAMING_JSON_ARRAY));
 }
 
 struct str provider_path_bedrock(const struct provider_place *p, struct arena *a)

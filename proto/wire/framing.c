@@ -3,7 +3,6 @@
 #include "proto/base/base64.h"
 #include "proto/wire/json.h"
 
-#include <assert.h>
 #include <string.h>
 
 static const char *const CONTENT_TYPES[] = {
@@ -23,13 +22,13 @@ const char *framing_content_type(enum framing f)
 
 void frames_init(struct frames *f, enum framing framing, size_t limit_bytes)
 {
-    assert(framing != FRAMING_JSON_ARRAY);
     memset(f, 0, sizeof *f);
     f->framing = framing;
     switch (framing) {
     case FRAMING_EVENTSTREAM:
     case FRAMING_CHUNKS: eventstream_init(&f->u.frames.es, limit_bytes); break;
     case FRAMING_NDJSON: f->u.lines.limit_bytes = limit_bytes; break;
+    case FRAMING_JSON_ARRAY: f->u.array.limit_bytes = limit_bytes; break;
     default: sse_init(&f->u.sse, limit_bytes); break;
     }
 }
@@ -49,6 +48,7 @@ void frames_fini(struct frames *f)
         buf_fini(&f->u.frames.text);
         break;
     case FRAMING_NDJSON: buf_fini(&f->u.lines.in); break;
+    case FRAMING_JSON_ARRAY: buf_fini(&f->u.array.in); break;
     default: sse_fini(&f->u.sse); break;
     }
 }
@@ -157,6 +157,105 @@ static enum frame_result next_line(struct frames *f, struct frame *ret_frame)
     return FRAME_MESSAGE;
 }
 
+/* ---- Elements of an array ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void drop_element(struct frames *f)
+{
+    size_t n = f->u.array.given;
+    buf_consume(&f->u.array.in, n);
+    f->u.array.scanned -= n;
+    f->u.array.begin -= f->u.array.begin < n ? f->u.array.begin : n;
+    f->u.array.given = 0;
+}
+
+static enum frame_result give_element(struct frames *f, size_t n, bool oversized, struct frame *ret_frame)
+{
+    struct str raw = str_slice(buf_view(&f->u.array.in), 0, n);
+    *ret_frame = (struct frame){.raw = raw, .is_complete = true, .oversized = oversized};
+    if (!oversized && !f->u.array.closed) ret_frame->data = str_slice(raw, f->u.array.begin, n);
+    f->u.array.given = f->u.array.scanned = n;
+    return FRAME_MESSAGE;
+}
+
+/* Between two elements: false where no array goes on like this. */
+static bool step_between(struct frames *f, char c, size_t at)
+{
+    bool good = !f->u.array.closed;
+    if (!f->u.array.opened) {
+        f->u.array.opened = c == '[';
+        return f->u.array.opened;
+    }
+    switch (c) {
+    case ',':
+        good = good && f->u.array.filled && !f->u.array.comma;
+        f->u.array.comma = true;
+        break;
+    case ']':
+        good = good && !f->u.array.comma;
+        f->u.array.closed = true;
+        break;
+    case '{':
+    case '[':
+        good = good && f->u.array.comma == f->u.array.filled;
+        f->u.array.filled = true;
+        f->u.array.comma = false;
+        f->u.array.begin = at;
+        f->u.array.depth = 1;
+        break;
+    default: good = false; break;
+    }
+    return good;
+}
+
+/* Inside one; true: it has ended. */
+static bool step_inside(struct frames *f, char c)
+{
+    if (f->u.array.quoted) {
+        f->u.array.quoted = f->u.array.escaped || c != '"';
+        f->u.array.escaped = !f->u.array.escaped && c == '\\';
+        return false;
+    }
+    f->u.array.quoted = c == '"';
+    if (c == '{' || c == '[') f->u.array.depth++;
+    if (c == '}' || c == ']') f->u.array.depth--;
+    return f->u.array.depth == 0;
+}
+
+static enum frame_result next_element(struct frames *f, struct frame *ret_frame)
+{
+    drop_element(f);
+    struct str v = buf_view(&f->u.array.in);
+    for (size_t i = f->u.array.scanned; i < v.n && !f->u.array.bad; i++) {
+        if (f->u.array.depth > 0) {
+            if (!step_inside(f, v.p[i])) continue;
+            bool oversized = f->u.array.passing || i + 1 - f->u.array.begin > f->u.array.limit_bytes;
+            f->u.array.passing = false;
+            return give_element(f, i + 1, oversized, ret_frame);
+        }
+        if (is_blank(v.p[i])) continue;
+        f->u.array.bad = !step_between(f, v.p[i], i);
+        if (f->u.array.closed && !f->u.array.bad) return give_element(f, i + 1, false, ret_frame);
+    }
+    if (f->u.array.bad) return FRAME_BAD;
+    f->u.array.scanned = v.n;
+    f->u.array.passing =
+        f->u.array.depth > 0 && (f->u.array.passing || v.n - f->u.array.begin > f->u.array.limit_bytes);
+    return f->u.array.passing && v.n > 0 ? give_element(f, v.n, true, ret_frame) : FRAME_MORE;
+}
+
+static enum frame_result finish_array(struct frames *f, struct frame *ret_frame)
+{
+    drop_element(f);
+    size_t n = buf_len(&f->u.array.in);
+    if (f->u.array.bad || !f->u.array.closed) return FRAME_BAD;
+    return n > 0 ? give_element(f, n, false, ret_frame) : FRAME_MORE; /* blanks */
+}
+
 /* ---- All ---- */
 
 void frames_feed(struct frames *f, struct str bytes)
@@ -168,6 +267,10 @@ void frames_feed(struct frames *f, struct str bytes)
         drop_given(f);
         buf_add(&f->u.lines.in, bytes);
         break;
+    case FRAMING_JSON_ARRAY:
+        drop_element(f);
+        buf_add(&f->u.array.in, bytes);
+        break;
     default: sse_feed(&f->u.sse, bytes); break;
     }
 }
@@ -177,6 +280,7 @@ enum frame_result frames_next(struct frames *f, struct frame *ret_frame)
     struct sse_event ev;
     if (is_frames(f)) return next_message(f, ret_frame);
     if (f->framing == FRAMING_NDJSON) return next_line(f, ret_frame);
+    if (f->framing == FRAMING_JSON_ARRAY) return next_element(f, ret_frame);
     if (!sse_next(&f->u.sse, &ev)) return FRAME_MORE;
     from_event(&ev, ret_frame);
     return FRAME_MESSAGE;
@@ -186,6 +290,7 @@ enum frame_result frames_finish(struct frames *f, struct frame *ret_frame)
 {
     struct sse_event ev;
     if (is_frames(f)) return eventstream_is_between(&f->u.frames.es) ? FRAME_MORE : FRAME_BAD;
+    if (f->framing == FRAMING_JSON_ARRAY) return finish_array(f, ret_frame);
     if (f->framing == FRAMING_NDJSON) {
         drop_given(f);
         size_t n = buf_len(&f->u.lines.in);

@@ -11,7 +11,7 @@
 
 enum framing {
     FRAMING_SSE,
-    FRAMING_JSON_ARRAY, /* one array of all messages. Only written: who sends it also sends SSE, and is asked for that */
+    FRAMING_JSON_ARRAY, /* one array of all messages (Gemini without alt=sse). Read; a writer adds brackets and commas itself */
     FRAMING_EVENTSTREAM, /* AWS's binary frames */
     FRAMING_NDJSON,      /* a message a line */
     FRAMING_CHUNKS,      /* event-stream around another API's events: base64 in frames named `chunk`. Only read */
@@ -47,6 +47,12 @@ struct frames {
             size_t given, scanned, limit_bytes;
             bool passing; /* inside an oversized line */
         } lines;
+        struct {
+            struct buf in;
+            size_t given, scanned, begin, limit_bytes;
+            unsigned depth; /* of brackets; 0: between two elements */
+            bool quoted, escaped, opened, closed, comma, filled, passing, bad;
+        } array;
     } u;
 };
 

@@ -126,11 +126,35 @@ static void wrapped_events_are_read(void **state)
     buf_fini(&b);
 }
 
+static void elements_are_read(void **state)
+{
+    (void)state;
+    check(FRAMING_JSON_ARRAY, STR("[{\"a\":[1,\"]}\"]}\n,\r\n{\"b\":\"\\\"}\\\\\"}\n]\n"), 1000,
+          "|{\"a\":[1,\"]}\"]};|{\"b\":\"\\\"}\\\\\"};|;|;");
+    check(FRAMING_JSON_ARRAY, STR(" [ ]"), 1000, "|;");
+    check(FRAMING_JSON_ARRAY, STR("[[1],{}]"), 1000, "|[1];|{};|;");
+    check(FRAMING_JSON_ARRAY, STR("[{\"long\":\"0123456789\"},{}]"), 10, "#;|{};|;");
+    static const char *const BROKEN[] = {"",         "{}",  "[",       "[{}",   "[{}{}]", "[{},]",       "[,{}]",
+                                         "[{},,{}]", "[1]", "[\"a\"]", "[{}]]", "[{}] x", "[{\"a\":\"]}"};
+    for (size_t i = 0; i < sizeof BROKEN / sizeof *BROKEN; i++) {
+        struct frames f;
+        struct frame frame;
+        enum frame_result r;
+        frames_init(&f, FRAMING_JSON_ARRAY, 1000);
+        frames_feed(&f, str_of(BROKEN[i]));
+        while ((r = frames_next(&f, &frame)) == FRAME_MESSAGE) {
+        }
+        if (r == FRAME_MORE) r = frames_finish(&f, &frame);
+        assert_int_equal(r, FRAME_BAD);
+        frames_fini(&f);
+    }
+}
+
 static void what_is_written_is_read(void **state)
 {
     (void)state;
     for (enum framing f = 0; f < FRAMING_COUNT; f++) {
-        if (f == FRAMING_JSON_ARRAY || f == FRAMING_CHUNKS) continue; /* one only written, one only read */
+        if (f == FRAMING_JSON_ARRAY || f == FRAMING_CHUNKS) continue; /* brackets are their writer's; only read */
         struct buf b = {0};
         framing_write(f, STR("a"), STR("{\"x\":1}"), &b);
         framing_write(f, STR("b"), STR("[2]"), &b);
@@ -144,11 +168,9 @@ static void what_is_written_is_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sse_is_read),
-        cmocka_unit_test(lines_are_read),
-        cmocka_unit_test(frames_are_read),
-        cmocka_unit_test(wrapped_events_are_read),
-        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(sse_is_read),       cmocka_unit_test(lines_are_read),
+        cmocka_unit_test(frames_are_read),   cmocka_unit_test(wrapped_events_are_read),
+        cmocka_unit_test(elements_are_read), cmocka_unit_test(what_is_written_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
