@@ -34,6 +34,10 @@ enum member {
     M_USER,
     M_PROMPT_CACHE_KEY,
     M_REASONING_EFFORT,
+    M_REASONING,
+    M_THINKING,
+    M_THINK,
+    M_ADDITIONAL,
     M_CONTENTS,
     M_GENERATION_CONFIG,
     M_GENERATION_CONFIG_SNAKE,
@@ -68,6 +72,10 @@ static const struct str MEMBERS[M_COUNT] = {
     MEMBER("user"),
     MEMBER("prompt_cache_key"),
     MEMBER("reasoning_effort"),
+    MEMBER("reasoning"),
+    MEMBER("thinking"),
+    MEMBER("think"),
+    MEMBER("additionalModelRequestFields"),
     MEMBER("contents"),
     MEMBER("generationConfig"),
     MEMBER("generation_config"),
@@ -147,6 +155,58 @@ static enum weir_err read_model(struct reading *r, struct call *call)
     return WEIR_OK;
 }
 
+/* ---- Whether it is to reason ---- */
+
+static struct str member_of(struct reading *r, struct str object, const char *key)
+{
+    struct str value;
+    return json_find(object, key, &value, &r->scratch) == JSON_FOUND && !is_absent(value) ? value : STR_NULL;
+}
+
+/* A word of effort or a mode, with its quotes. What is said last and first of all decides: an "off" is not overruled. */
+static void note_reasoning(struct call *call, struct str word)
+{
+    static const char *const off[] = {"\"none\"", "\"disabled\"", "\"between_tools\"", "false", "0"};
+    if (word.n == 0 || call->reasoning == CALL_REASONING_OFF) return;
+    call->reasoning = CALL_REASONING_ON;
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        if (str_is(word, off[i])) call->reasoning = CALL_REASONING_OFF;
+}
+
+/* Whoever asks, and in whichever words: a model may have to be asked elsewhere for it (provider_dialect_of_call()). */
+static void read_reasoning(struct reading *r, struct call *call)
+{
+    struct str additional = r->value[M_ADDITIONAL], config = r->value[M_GENERATION_CONFIG];
+    if (is_absent(config)) config = r->value[M_GENERATION_CONFIG_SNAKE];
+    struct str thinking = member_of(r, config, "thinkingConfig");
+    if (thinking.n == 0) thinking = member_of(r, config, "thinking_config");
+    const struct {
+        struct str object;
+        const char *key; /* NULL: the value itself */
+    } said[] = {
+        {r->value[M_THINKING], "type"}, /* Anthropic, Cohere; and by other gateways' habit in OpenAI's Chat */
+        {member_of(r, additional, "thinking"), "type"},
+        {member_of(r, additional, "reasoning_config"), "type"},
+        {member_of(r, additional, "reasoningConfig"), "type"},
+        {thinking, "thinkingBudget"},
+        {thinking, "thinking_budget"},
+        {thinking, "thinkingLevel"},
+        {thinking, "thinking_level"},
+        {r->value[M_OUTPUT_CONFIG], "effort"},
+        {member_of(r, additional, "output_config"), "effort"},
+        {member_of(r, additional, "reasoning_effort"), NULL},
+        {r->value[M_REASONING], "effort"}, /* Responses; OpenRouter in Chat */
+        {r->value[M_REASONING], "max_tokens"},
+        {r->value[M_REASONING], "enabled"},
+        {r->value[M_REASONING_EFFORT], NULL},
+        {r->value[M_THINK], NULL}, /* Ollama */
+    };
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        struct str value = said[i].key == NULL ? said[i].object : member_of(r, said[i].object, said[i].key);
+        if (!is_absent(value)) note_reasoning(call, value);
+    }
+}
+
 static enum weir_err read_openai(struct reading *r, struct call *call)
 {
     struct str usage;
@@ -162,11 +222,6 @@ static enum weir_err read_openai(struct reading *r, struct call *call)
     struct str type;
     if (json_find(r->value[M_RESPONSE_FORMAT], "type", &type, &r->scratch) == JSON_FOUND)
         call->needs_json_schema = str_is(type, "\"json_schema\"");
-    struct str effort = r->value[M_REASONING_EFFORT];
-    if (str_is(effort, "\"none\""))
-        call->reasoning = CALL_REASONING_OFF;
-    else if (effort.n > 0 && effort.p[0] == '"')
-        call->reasoning = CALL_REASONING_ON;
     call->session = read_string(r, r->value[M_PROMPT_CACHE_KEY]);
     if (call->session.n == 0) call->session = read_string(r, r->value[M_USER]);
     return WEIR_OK;
@@ -424,6 +479,7 @@ static enum weir_err read_members(enum dialect_id client, struct reading *r, str
         e = bad(r, "%s must be an array", MEMBERS[M_MESSAGES].p);
     if (e != WEIR_OK) return e;
     call->needs_tools = is_filled_array(r->value[M_TOOLS]);
+    read_reasoning(r, call);
     return bound_input(client, r, body, call);
 }
 

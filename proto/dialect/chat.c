@@ -183,6 +183,43 @@ void chat_lose_hints(const struct chat *chat, struct loss *loss)
     for (const struct name *h = chat->hints.first; h != NULL; h = h->next) loss_add(loss, h->text);
 }
 
+void chat_meet_demand(struct chat *chat, struct str name)
+{
+    struct name **at = &chat->demands.first, *before = NULL;
+    while (*at != NULL && !str_eq((*at)->text, name)) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    if (*at == NULL) return;
+    if (*at == chat->demands.last) chat->demands.last = before;
+    *at = (*at)->next;
+    chat->demands.n--;
+}
+
+void chat_share(struct chat *chat, struct arena *a, const char *name, struct str said, struct str json)
+{
+    struct shared **end = &chat->shared, *s = arena_zalloc(a, sizeof *s); /* there are some fifteen names at most */
+    while (*end != NULL) end = &(*end)->next;
+    *s = (struct shared){.name = name, .said = said, .json = json};
+    *end = s;
+}
+
+struct str chat_take_shared(struct chat *chat, const char *name)
+{
+    for (struct shared *s = chat->shared; s != NULL; s = s->next)
+        if (str_is(str_of(name), s->name)) {
+            s->taken = true;
+            return s->json;
+        }
+    return STR_NULL;
+}
+
+void chat_lose_shared(const struct chat *chat, struct loss *loss)
+{
+    for (const struct shared *s = chat->shared; s != NULL; s = s->next)
+        if (!s->taken) loss_add(loss, s->said);
+}
+
 struct str parts_join_text(const struct parts *parts, struct arena *a)
 {
     size_t n = 0, count = 0;

@@ -42,13 +42,15 @@ struct part {
     enum part_kind kind;
     enum cache_mark cache;
 
-    struct str text; /* TEXT, REASONING, REFUSAL; TOOL_CALL of a custom tool: its input */
+    struct str text;     /* TEXT, REASONING, REFUSAL; TOOL_CALL of a custom tool: its input */
+    struct str logprobs; /* TEXT of an answer: JSON array in OpenAI's form; empty: none */
 
     enum part_source source; /* IMAGE, DOCUMENT, AUDIO */
     struct str media_type;   /* "image/png"; AUDIO: its format word ("wav") */
     struct str data;         /* base64 text, URL, plain text, or file id */
     struct str title;        /* DOCUMENT: file name or title */
-    bool has_detail;         /* IMAGE: OpenAI's `detail` was given */
+    bool has_detail;         /* IMAGE: OpenAI's `detail` was given … */
+    struct str detail;       /* … and its word */
     bool has_citations;      /* TEXT, DOCUMENT: citations were there or asked for */
 
     struct str id;        /* TOOL_CALL, TOOL_RESULT: of the call */
@@ -95,6 +97,21 @@ struct names {
     unsigned n;
 };
 
+/* A member that several dialects have, each in its way, under OpenAI's name for it. */
+struct shared {
+    struct shared *next;
+    const char *name;
+    struct str said; /* as the client calls it */
+    struct str json;
+    bool taken; /* by a writer; what none took is named as lost */
+};
+
+/* What a request asked for, to be told again in its answer (Responses): JSON text, empty where it was not said. */
+struct request_echo {
+    struct str instructions, max_output_tokens, max_tool_calls, metadata, parallel_tool_calls, prompt_cache_key,
+        reasoning, safety_identifier, temperature, text, tool_choice, tools, top_logprobs, top_p, truncation, user;
+};
+
 enum tool_choice { TOOLS_UNSET, TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED, TOOLS_ONE };
 enum format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA };
 enum effort {
@@ -115,6 +132,7 @@ struct chat {
 
     struct tool *tools;
     bool has_custom_tools;
+    bool custom_as_such; /* set by a writer whose target knows custom tools */
     enum tool_choice tool_choice;
     struct str tool_choice_name; /* TOOLS_ONE */
     struct names allowed_tools;  /* a subset; empty: all */
@@ -123,6 +141,7 @@ struct chat {
     int64_t max_output;                   /* -1 not said */
     struct str temperature, top_p, top_k; /* number text; empty: not said */
     struct names stop;
+    bool cut_stops; /* set by a writer that cannot send them: the answer is cut (stop_cut.h) */
     enum format format;
     struct str schema, schema_name, schema_description; /* JSON text of the schema */
     int8_t schema_strict;
@@ -133,7 +152,13 @@ struct chat {
     int8_t thinking_shown; /* Anthropic `display`: 1 summarized, 0 omitted, -1 not said */
 
     bool stream;
-    int64_t choices; /* n */
+    int64_t choices;          /* n */
+    struct str logprobs_said; /* the member that asked for logprobs, which is among the demands; empty: none did */
+    int64_t top_logprobs;     /* alternatives for each token; 0 none */
+    bool of_openai;           /* a client of OpenAI's: file ids, schemas and strictness follow its rules */
+    bool old_functions;       /* OpenAI's first form of tools (`functions`): calls are told in it, too */
+    struct shared *shared;
+    const struct request_echo *echo; /* NULL: none is told */
     struct str user;
     struct str service_tier;
     enum cache_mark cache_all; /* Anthropic: automatic caching of the whole prefix */
@@ -171,8 +196,9 @@ struct answer {
     enum finish finish;
     struct str stop_sequence;
     struct usage usage;
-    unsigned choices; /* that were there; parts are the first one's */
-    bool has_error;   /* the body is an error in a 200 */
+    unsigned choices;        /* that were there; parts are the first one's */
+    bool has_error;          /* the body is an error in a 200 */
+    const struct chat *chat; /* the request, for writers; NULL: not known */
 };
 
 /* ---- A step of a stream ---- */
@@ -198,6 +224,7 @@ struct delta {
     struct str id, name, space, model; /* space: as of struct part */
     bool custom;                       /* OPEN of a TOOL_CALL: its ARGUMENTS are the input of a custom tool */
     struct str text;
+    struct str logprobs; /* TEXT: as of struct part, of this piece */
     enum finish finish;
     struct str stop_sequence;
     const struct usage *usage;
@@ -210,9 +237,10 @@ struct delta {
 /* What a stream writer is told at its start; its own state follows. */
 struct stream_writer {
     struct arena *arena;
-    struct str model;   /* asked for: named until the provider names its own */
-    bool include_usage; /* OpenAI clients: the client asked for the usage chunk */
-    bool started;       /* the client has the opening already */
+    const struct chat *chat; /* the request; NULL: not known */
+    struct str model;        /* asked for: named until the provider names its own */
+    bool include_usage;      /* OpenAI clients: the client asked for the usage chunk */
+    bool started;            /* the client has the opening already */
     uint64_t created_s;
     int64_t input_estimate; /* tokens, until the provider says */
     size_t end_at;          /* set by the writer at DELTA_END: where in out the terminal event begins */
@@ -268,6 +296,13 @@ struct str chat_fit_tool_name(struct str name, struct arena *a);
 /* The first demand is what the refusal names: fills the text and returns WEIR_UNSUPPORTED; WEIR_OK without demands. */
 enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, struct arena *a, struct str *ret_why);
 void chat_lose_hints(const struct chat *chat, struct loss *loss);
+/* A writer carries what is among the demands: it is none any more. */
+void chat_meet_demand(struct chat *chat, struct str name);
+
+/* Readers give what other dialects may have, too; writers take what they can send: its JSON, empty if it was not said. */
+void chat_share(struct chat *chat, struct arena *a, const char *name, struct str said, struct str json);
+struct str chat_take_shared(struct chat *chat, const char *name);
+void chat_lose_shared(const struct chat *chat, struct loss *loss); /* after writing, for all writers (exchange.c) */
 
 /* Text of all TEXT parts of a list, joined by a blank line. Empty texts are passed over. */
 struct str parts_join_text(const struct parts *parts, struct arena *a);

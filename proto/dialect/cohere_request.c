@@ -5,6 +5,7 @@
 #include "proto/dialect/openai_chat.h"
 #include "proto/dialect/openai_chat_messages.h"
 #include "proto/dialect/openai_chat_turns.h"
+#include "proto/dialect/openai_rules.h"
 #include "proto/dialect/tree.h"
 #include "proto/dialect/turns.h"
 

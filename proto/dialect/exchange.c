@@ -7,6 +7,7 @@
 #include "proto/dialect/host_quirks.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
+#include "proto/dialect/stop_cut.h"
 #include "proto/dialect/upstream_error.h"
 #include "proto/dialect/video.h"
 
@@ -24,7 +25,8 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
     if (e == WEIR_OK) x->chat->stream = x->stream; /* where it stands in the path, the reader cannot know */
     if (e == WEIR_OK) e = x->target->write_request(x->chat, model, &x->hints, out, &loss, x->arena, ret_why);
     if (e != WEIR_OK) return e;
-    if (x->target->id != DIALECT_RESPONSES) custom_tools_lose_format(x->chat, &loss); /* told in words only */
+    chat_lose_shared(x->chat, &loss);
+    if (!x->chat->custom_as_such) custom_tools_lose_format(x->chat, &loss); /* told in words only */
     x->loss = arena_copy(x->arena, loss_view(&loss));
     x->max_output = x->chat->max_output;
     return WEIR_OK;
@@ -223,6 +225,7 @@ static void open_stream(struct exchange *x)
     struct stream_writer *writer = x->writer = arena_zalloc(x->arena, x->client->writer_bytes);
     *writer = (struct stream_writer){
         .arena = x->arena,
+        .chat = x->chat,
         .model = x->model,
         .include_usage = x->call->include_usage,
         .started = x->started,
@@ -292,7 +295,9 @@ static void write_delta(struct exchange *x, const struct delta *d)
         renamed.id = id_of(x, d->id);
         d = &renamed;
     }
-    if (custom_calls_take(&x->custom_calls, x->chat, d, x->arena, &first, &second)) {
+    if (stop_cut_take(&x->stops, x->chat, d, x->arena, &first, &second) ||
+        custom_calls_take(&x->custom_calls, x->chat, d, x->arena, &first, &second)) {
+        if (first.kind == DELTA_FINISH) note_finish(x, first.finish);
         if (first.kind != DELTA_ERROR) write_framed(x, &first);
         if (second.kind != DELTA_ERROR) write_framed(x, &second);
     } else {
@@ -629,8 +634,10 @@ static enum weir_err translate_answer(struct exchange *x, struct answer *answer,
     if (answer->created_s == 0) answer->created_s = (int64_t)x->hints.now_s;
     answer->id = id_of(x, answer->id);
     if (answer->model.n == 0) answer->model = x->model;
+    answer->chat = x->chat;
     rename_calls(x->chat, answer);
     custom_calls_restore(x->chat, answer, x->arena);
+    stop_cut_answer(x->chat, answer);
     x->client->write_answer(answer, out);
     return WEIR_OK;
 }

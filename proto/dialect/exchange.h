@@ -8,20 +8,21 @@
 
 #include "proto/dialect/dialect.h"
 #include "proto/dialect/endpoint.h"
+#include "proto/dialect/stop_cut.h"
 #include "proto/wire/framing.h"
 
 struct video_call;
 
-/* What the journey must know of a request's body before it chooses a target. Duplicate routing keys are refused. */
 /* What a request says of reasoning, as far as it decides how a model is asked. */
 enum call_reasoning { CALL_REASONING_UNSAID, CALL_REASONING_OFF, CALL_REASONING_ON };
 
+/* What the journey must know of a request's body before it chooses a target. Duplicate routing keys are refused. */
 struct call {
     struct str model; /* unescaped, in the arena */
     bool stream;
     bool include_usage;                                /* OpenAI: the client itself asked for the usage chunk */
     bool needs_tools, needs_images, needs_json_schema; /* seen at the top level or by a bounded search */
-    enum call_reasoning reasoning;                     /* OpenAI Chat's reasoning_effort */
+    enum call_reasoning reasoning;                     /* asked for, in the client's words for it */
     int64_t max_output;                                /* tokens asked for at most; -1: not said */
     int64_t choices;                                   /* n; 1 unless said */
     int64_t input_bound;           /* tokens this body can be at most: its text bytes, images by a bound of their own */
@@ -79,6 +80,7 @@ struct exchange {
     struct buf scratch;
     struct arena events;              /* memory of one event */
     struct custom_call *custom_calls; /* under way (custom_tool.h) */
+    struct stop_cut stops;
     struct chat *chat;
     struct target_hints hints;
     struct str model;       /* as the provider is asked for it */

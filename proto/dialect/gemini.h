@@ -33,6 +33,9 @@ struct str gemini_schema_text(yyjson_val *schema, struct arena *a);
 
 /* gemini_answer.c */
 enum weir_err gemini_read_answer(struct str json, struct arena *a, struct answer **ret_answer, struct str *ret_why);
+/* gemini_logprobs.c: in OpenAI's form, empty if there are none; and out again, behind a comma */
+struct str gemini_read_logprobs(yyjson_val *candidate, struct arena *a);
+void gemini_write_logprobs(struct str list, struct buf *out);
 void gemini_write_answer(const struct answer *answer, struct buf *out);
 bool gemini_read_usage(yyjson_val *usage, struct usage *u);
 void gemini_write_usage(const struct usage *u, struct buf *out);

@@ -263,6 +263,11 @@ enum weir_err gemini_read_answer(struct str json, struct arena *a, struct answer
     answer->model = gemini_get_str(root, "modelVersion");
     answer->choices = (unsigned)yyjson_arr_size(candidates);
     yyjson_arr_foreach(gemini_get(gemini_get(first, "content"), "parts"), i, n, part) read_part(answer, a, part);
+    for (struct part *p = answer->parts.first; p != NULL; p = p->next)
+        if (p->kind == PART_TEXT) {
+            p->logprobs = gemini_read_logprobs(first, a); /* of all texts */
+            break;
+        }
     answer->finish = gemini_finish_of(gemini_get_str(first, "finishReason"), has_kind(answer, PART_TOOL_CALL));
     if (first == NULL && blocked != NULL) answer->finish = FINISH_CONTENT_FILTER;
     answer->has_error = answer->finish == FINISH_ERROR;
@@ -334,6 +339,7 @@ static bool has_form(const struct part *p)
 void gemini_write_answer(const struct answer *answer, struct buf *out)
 {
     struct arena a;
+    struct str logprobs = STR_NULL;
     bool first = true;
     arena_init(&a, 4096);
     buf_add(out, STR("{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":["));
@@ -341,11 +347,14 @@ void gemini_write_answer(const struct answer *answer, struct buf *out)
         if (!has_form(p)) continue;
         if (!first) buf_addc(out, ',');
         write_part(&a, p, out);
+        if (logprobs.n == 0) logprobs = p->logprobs;
         first = false;
     }
     if (first) gemini_write_text(STR_NULL, false, STR_NULL, out);
-    buf_addf(out, "]},\"finishReason\":\"%s\",\"index\":0}],\"usageMetadata\":",
+    buf_addf(out, "]},\"finishReason\":\"%s\",\"index\":0",
              gemini_finish_word(answer->finish, has_kind(answer, PART_REFUSAL)));
+    gemini_write_logprobs(logprobs, out);
+    buf_add(out, STR("}],\"usageMetadata\":"));
     gemini_write_usage(&answer->usage, out);
     buf_add(out, STR(",\"modelVersion\":"));
     buf_add_json_str(out, answer->model);

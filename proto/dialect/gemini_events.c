@@ -11,6 +11,7 @@ struct sink {
     struct arena *arena;
     void (*emit)(void *to, const struct delta *d);
     void *to;
+    struct str logprobs; /* of the candidate under way, until its first text */
 };
 
 static void emit(struct sink *s, const struct delta *d)
@@ -61,7 +62,12 @@ static void on_text(struct sink *s, yyjson_val *part, struct str text)
     struct str signature = gemini_get_str(part, "thoughtSignature");
     if (text.n == 0 && (!thought || signature.n == 0)) return;
     if (!s->r->open || s->r->kind != kind) open_part(s, kind, STR_NULL, STR_NULL);
-    part_delta(s, DELTA_TEXT, text);
+    if (thought || s->logprobs.n == 0)
+        part_delta(s, DELTA_TEXT, text);
+    else
+        emit(s, &(struct delta){
+                    .kind = DELTA_TEXT, .part = kind, .index = s->r->parts - 1, .text = text, .logprobs = s->logprobs});
+    if (!thought) s->logprobs = STR_NULL;
     if (!thought || signature.n == 0) return;
     part_delta(s, DELTA_SIGNATURE, gemini_carry(s->arena, MARK_GEMINI, signature));
     close_part(s);
@@ -123,6 +129,7 @@ static void on_candidate(struct sink *s, yyjson_val *candidate)
         on_other_candidate(s, candidate, index < 64 ? (unsigned)index : 64);
         return;
     }
+    s->logprobs = gemini_read_logprobs(candidate, s->arena);
     yyjson_arr_foreach(gemini_get(gemini_get(candidate, "content"), "parts"), i, n, part) on_part(s, part);
     on_reason(s, gemini_get_str(candidate, "finishReason"), true);
 }
@@ -148,7 +155,7 @@ static void on_chunk(struct sink *s, yyjson_val *root)
 enum weir_err gemini_read_event(void *st, struct str name, struct str data, struct arena *a,
                                 void (*to_emit)(void *to, const struct delta *d), void *to)
 {
-    struct sink s = {st, a, to_emit, to};
+    struct sink s = {.r = st, .arena = a, .emit = to_emit, .to = to};
     struct upstream_error error;
     yyjson_val *root;
     struct str why;
@@ -168,7 +175,7 @@ enum weir_err gemini_read_event(void *st, struct str name, struct str data, stru
 void gemini_read_end(void *st, void (*to_emit)(void *to, const struct delta *d), void *to)
 {
     struct gemini_reader *r = st;
-    struct sink s = {st, r->base.arena, to_emit, to};
+    struct sink s = {.r = st, .arena = r->base.arena, .emit = to_emit, .to = to};
     if (r->finish.n == 0) return;
     close_part(&s);
     emit(&s, &(struct delta){.kind = DELTA_FINISH, .finish = gemini_finish_of(r->finish, r->calls > 0)});

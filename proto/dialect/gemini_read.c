@@ -119,7 +119,35 @@ static enum weir_err on_thinking(struct gemini_reading *r, yyjson_val *v)
 /* What a true flag or a number above 0 asks for would be missing from the answer. */
 static enum weir_err on_logprobs(struct gemini_reading *r, yyjson_val *v)
 {
-    if (!yyjson_is_false(v)) gemini_reading_demand(r, STR("responseLogprobs"));
+    if (yyjson_is_false(v)) return WEIR_OK;
+    r->chat->logprobs_said = STR("responseLogprobs");
+    gemini_reading_demand(r, r->chat->logprobs_said);
+    return WEIR_OK;
+}
+
+static enum weir_err on_top_logprobs(struct gemini_reading *r, yyjson_val *v)
+{
+    return tree_i64(v, &r->chat->top_logprobs) && r->chat->top_logprobs >= 0 && r->chat->top_logprobs <= 20
+               ? WEIR_OK
+               : bad(r, "logprobs must be a whole number from 0 to 20");
+}
+
+/* Other dialects have these, too; OpenAI's names for them. */
+static enum weir_err on_seed(struct gemini_reading *r, yyjson_val *v)
+{
+    chat_share(r->chat, r->arena, "seed", STR("seed"), tree_num(v));
+    return WEIR_OK;
+}
+
+static enum weir_err on_presence(struct gemini_reading *r, yyjson_val *v)
+{
+    chat_share(r->chat, r->arena, "presence_penalty", STR("presencePenalty"), tree_num(v));
+    return WEIR_OK;
+}
+
+static enum weir_err on_frequency(struct gemini_reading *r, yyjson_val *v)
+{
+    chat_share(r->chat, r->arena, "frequency_penalty", STR("frequencyPenalty"), tree_num(v));
     return WEIR_OK;
 }
 
@@ -261,6 +289,10 @@ static const struct row CONFIG[] = {
     {"responseModalities", "response_modalities", on_modalities},
     {"thinkingConfig", "thinking_config", on_thinking},
     {"responseLogprobs", "response_logprobs", on_logprobs},
+    {"logprobs", "logprobs", on_top_logprobs},
+    {"seed", "seed", on_seed},
+    {"presencePenalty", "presence_penalty", on_presence},
+    {"frequencyPenalty", "frequency_penalty", on_frequency},
 };
 
 static enum weir_err read_members(struct gemini_reading *r, yyjson_val *o, const struct row *rows, size_t count)

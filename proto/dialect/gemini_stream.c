@@ -28,13 +28,21 @@ static void chunk_end(const struct gemini_writer *w, struct buf *out)
     buf_add(out, STR("}\n\n"));
 }
 
-static void write_text(const struct gemini_writer *w, struct str text, bool thought, struct str signature,
-                       struct buf *out)
+static void write_text_with(const struct gemini_writer *w, struct str text, bool thought, struct str signature,
+                            struct str logprobs, struct buf *out)
 {
     chunk(out);
     gemini_write_text(text, thought, signature, out);
-    buf_add(out, STR("]},\"index\":0}]"));
+    buf_add(out, STR("]},\"index\":0"));
+    gemini_write_logprobs(logprobs, out);
+    buf_add(out, STR("}]"));
     chunk_end(w, out);
+}
+
+static void write_text(const struct gemini_writer *w, struct str text, bool thought, struct str signature,
+                       struct buf *out)
+{
+    write_text_with(w, text, thought, signature, STR_NULL, out);
 }
 
 static struct gemini_open **find(struct gemini_writer *w, unsigned index)
@@ -78,7 +86,7 @@ static void part_delta(struct gemini_writer *w, const struct delta *d, struct bu
     if (d->kind != DELTA_TEXT)
         gather(w, p, d->text);
     else if (p->kind == PART_TEXT || p->kind == PART_REFUSAL || p->kind == PART_REASONING)
-        write_text(w, d->text, p->kind == PART_REASONING, STR_NULL, out);
+        write_text_with(w, d->text, p->kind == PART_REASONING, STR_NULL, d->logprobs, out);
 }
 
 static void close_part(struct gemini_writer *w, unsigned index, struct buf *out)

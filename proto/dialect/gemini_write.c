@@ -2,6 +2,7 @@
 #include "proto/dialect/gemini.h"
 
 #include "proto/dialect/gemini_writing.h"
+#include "proto/dialect/stop_cut.h"
 #include "proto/dialect/turns.h"
 
 enum { NAME_MOST = 64, STOPS_MOST = 5 };
@@ -126,7 +127,8 @@ static enum weir_err write_stop(struct gemini_writing *w)
     const struct chat *c = w->chat;
     if (c->stop.n == 0) return WEIR_OK;
     if (c->stop.n > STOPS_MOST) {
-        *w->ret_why = STR("more than 5 stop sequences cannot be carried to a provider that speaks gemini");
+        if (stop_cut_ask(w->chat)) return WEIR_OK;
+        *w->ret_why = STR("so many stop sequences cannot be carried to a provider that speaks gemini");
         return WEIR_UNSUPPORTED;
     }
     key(w, "stopSequences");
@@ -153,6 +155,13 @@ static enum weir_err write_config(struct gemini_writing *w)
     number(w, "temperature", c->temperature);
     number(w, "topP", c->top_p);
     number(w, "topK", c->top_k);
+    number(w, "seed", chat_take_shared(c, "seed"));
+    number(w, "presencePenalty", chat_take_shared(c, "presence_penalty"));
+    number(w, "frequencyPenalty", chat_take_shared(c, "frequency_penalty"));
+    if (c->logprobs_said.n > 0) {
+        number(w, "responseLogprobs", STR("true"));
+        if (c->top_logprobs > 0) key(w, "logprobs"), buf_add_i64(w->out, c->top_logprobs);
+    }
     enum weir_err e = write_stop(w);
     write_format(w);
     write_thinking(w);
@@ -272,6 +281,7 @@ enum weir_err gemini_write_request(struct chat *chat, struct str model, const st
                                .ret_why = ret_why,
                                .traits = gemini_traits_of(model)};
     struct turns turns;
+    chat_meet_demand(chat, chat->logprobs_said);
     enum weir_err e = chat_refuse_demands(chat, "gemini", a, ret_why);
     if (e == WEIR_OK) e = refuse_format(&w);
     if (e == WEIR_OK) e = turns_build(chat, false, a, &turns, ret_why);

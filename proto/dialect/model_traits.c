@@ -100,26 +100,37 @@ static unsigned gpt_version(struct str s)
 struct openai_traits openai_traits_of(struct str model)
 {
     struct str name = str_slice(model, (size_t)(str_rchr(model, '/') + 1), model.n);
+    if (str_starts(name, STR("ft:"))) name = str_slice(name, 3, name.n); /* fine-tuned: "ft:gpt-4.1-mini:org::id" */
     unsigned gpt = str_starts(name, STR("gpt-")) ? gpt_version(str_slice(name, 4, name.n)) : 0;
     bool o = name.n >= 2 && name.p[0] == 'o' && is_digit(name.p[1]);
-    if (gpt == 0 && !o && !str_starts(name, STR("chatgpt"))) {
+    bool codex = str_starts(name, STR("codex-"));
+    if (gpt == 0 && !o && !codex && !str_starts(name, STR("chatgpt"))) {
         /* Others refuse the field or know other words; losing the hint is the lesser harm. */
         bool effort = str_icontains(name, STR("gpt-oss")) || str_icontains(name, STR("gemini")) ||
                       str_icontains(name, STR("deepseek")) || str_starts(name, STR("kimi-k3")) ||
                       (str_starts(name, STR("grok-")) && gpt_version(str_slice(name, 5, name.n)) >= 43);
         return (struct openai_traits){.sampling = true, .stop = true, .effort = effort};
     }
-    bool reasons = o || gpt >= 50;
+    bool reasons = o || codex || gpt >= 50;
     return (struct openai_traits){
         .completion_tokens = true,
         .effort = reasons,
+        .effort_none = gpt >= 51 && !str_contains(name, STR("astra")),
+        .effort_minimal = gpt == 50,
+        .effort_xhigh = gpt >= 52 || (gpt == 51 && str_contains(name, STR("max"))),
+        .effort_max = gpt >= 56,
         .tools_without_reasoning = gpt >= 54 && !str_contains(name, STR("astra")),
         .tools_in_responses = gpt >= 54,
+        .responses_only = reasons && (str_contains(name, STR("codex")) || str_contains(name, STR("-pro")) ||
+                                      str_contains(name, STR("deep-research"))),
         .reasons_unasked = gpt >= 56,
         .reasons_always = gpt >= 54 && str_contains(name, STR("astra")),
         .sampling = !reasons || (gpt >= 51 && gpt < 56),
         .sampling_unless_reasoning = gpt >= 51 && gpt < 56,
         .stop = !reasons || (gpt >= 50 && gpt < 60),
+        .verbosity = gpt >= 50 && !str_contains(name, STR("codex")),
+        .custom_tools = gpt >= 50,
+        .breakpoints = gpt >= 56,
         .user = true,
     };
 }

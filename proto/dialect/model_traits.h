@@ -28,16 +28,20 @@ struct claude_traits {
 struct claude_traits claude_traits_of(struct str model);
 
 struct openai_traits {
-    bool completion_tokens;       /* max_completion_tokens; else max_tokens, which every look-alike knows */
-    bool effort;                  /* reasoning_effort */
-    bool tools_without_reasoning; /* function tools only with reasoning_effort none */
-    bool tools_in_responses;      /* with reasoning, function tools only through /responses */
-    bool reasons_unasked;         /* its default effort is not none */
-    bool reasons_always;          /* there is no effort none */
-    bool sampling;                /* temperature and top_p */
+    bool completion_tokens; /* max_completion_tokens; else max_tokens, which every look-alike knows */
+    bool effort;            /* reasoning_effort … */
+    bool effort_none, effort_minimal, effort_xhigh, effort_max; /* … and of OpenAI's own models, these words */
+    bool tools_without_reasoning;                               /* function tools only with reasoning_effort none */
+    bool tools_in_responses; /* with reasoning, function tools only through /responses */
+    bool responses_only;     /* no Chat Completions at all */
+    bool reasons_unasked;    /* its default effort is not none */
+    bool reasons_always;     /* there is no effort none */
+    bool sampling;           /* temperature and top_p */
     bool sampling_unless_reasoning;
     bool stop;
-    bool user; /* the field `user`; some look-alikes refuse what they do not know */
+    bool verbosity, custom_tools;
+    bool breakpoints; /* prompt_cache_breakpoint on parts */
+    bool user;        /* OpenAI's own: fields that some look-alikes refuse, as they do not know them */
 };
 
 struct openai_traits openai_traits_of(struct str model);

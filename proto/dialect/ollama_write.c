@@ -4,6 +4,7 @@
 #include "proto/dialect/anthropic.h"
 #include "proto/dialect/function_tools.h"
 #include "proto/dialect/openai_chat.h"
+#include "proto/dialect/openai_rules.h"
 #include "proto/dialect/turns.h"
 
 struct writing {

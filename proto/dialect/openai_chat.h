@@ -15,8 +15,6 @@ extern const struct dialect openai_chat;
 
 /* openai_chat_read.c, openai_chat_write.c */
 enum weir_err openai_chat_read_request(struct str json, struct arena *a, struct chat **ret_chat, struct str *ret_why);
-/* What the conversation asks for: in words, also where a budget was said. */
-enum effort openai_wanted_effort(const struct chat *c);
 enum weir_err openai_chat_write_request(struct chat *chat, struct str model, const struct target_hints *hints,
                                         struct buf *out, struct loss *loss, struct arena *a, struct str *ret_why);
 
@@ -38,6 +36,7 @@ void openai_chat_write_reasoning_detail(const struct part *p, unsigned index, st
 struct str openai_chat_content_text(yyjson_val *content, bool thinking, struct arena *a);
 /* reasoning_content or reasoning; else what stands in reasoning_details (OpenRouter), as far as it is text. */
 struct str openai_chat_reasoning_text(yyjson_val *message, struct arena *a);
+struct str openai_chat_logprobs(yyjson_val *choice, struct arena *a);
 
 /* openai_chat_events.c: chunks in; openai_chat_stream.c: chunks out */
 enum { OPENAI_CHAT_CALLS_MOST = 128 };
@@ -48,7 +47,7 @@ struct openai_chat_call {
     struct str id;
     unsigned part;
     unsigned depth;
-    bool open, in_string, escaped, whole;
+    bool open, in_string, escaped, whole, custom;
 };
 struct openai_chat_reader {
     struct stream_reader base;

@@ -1,6 +1,7 @@
 /* Unary chat completions, both ways, and what they share with chunks: usage, finish reasons, reasoning. */
 #include "proto/dialect/openai_chat.h"
 
+#include "proto/dialect/custom_tool.h"
 #include "proto/dialect/mark.h"
 #include "proto/dialect/tree.h"
 
@@ -184,6 +185,12 @@ struct str openai_chat_reasoning_text(yyjson_val *message, struct arena *a)
     return details == NULL ? STR_NULL : details_text(details, a);
 }
 
+struct str openai_chat_logprobs(yyjson_val *choice, struct arena *a)
+{
+    yyjson_val *list = tree_get(tree_get(choice, "logprobs"), "content");
+    return yyjson_arr_size(list) > 0 ? tree_text(list, a) : STR_NULL;
+}
+
 static struct str part_text(yyjson_val *part, bool thinking)
 {
     bool is_thinking = str_is(tree_get_str(part, "type"), "thinking");
@@ -216,10 +223,15 @@ static void read_text(struct answer *answer, struct arena *a, enum part_kind kin
 
 static void read_one_call(struct answer *answer, struct arena *a, yyjson_val *v, yyjson_val *function, unsigned number)
 {
-    yyjson_val *arguments = tree_get(function, "arguments");
+    yyjson_val *arguments = tree_get(function, "arguments"), *custom = tree_get(v, "custom");
     struct part *p = part_add(&answer->parts, a, PART_TOOL_CALL);
     p->id = tree_get_str(v, "id");
     if (p->id.n == 0) p->id = arena_printf(a, "call_%u", number);
+    if (yyjson_is_obj(custom)) {
+        p->name = tree_get_str(custom, "name");
+        custom_call_read(p, tree_get_str(custom, "input"), a);
+        return;
+    }
     p->name = tree_get_str(function, "name");
     p->arguments = yyjson_is_obj(arguments) ? tree_text(arguments, a) : tree_str(arguments);
 }
@@ -240,6 +252,8 @@ static void read_message(struct answer *answer, struct arena *a, yyjson_val *cho
     struct str text = openai_chat_content_text(content, true, a);
     read_text(answer, a, PART_REASONING, text.n > 0 ? text : openai_chat_reasoning_text(message, a));
     read_text(answer, a, PART_TEXT, openai_chat_content_text(content, false, a));
+    if (answer->parts.last != NULL && answer->parts.last->kind == PART_TEXT)
+        answer->parts.last->logprobs = openai_chat_logprobs(choice, a);
     read_text(answer, a, PART_REFUSAL, tree_get_str(message, "refusal"));
     yyjson_val *audio = tree_get(message, "audio");
     if (yyjson_is_obj(audio)) part_add(&answer->parts, a, PART_AUDIO)->text = tree_get_str(audio, "transcript");
@@ -323,6 +337,31 @@ static void write_reasoning(const struct answer *answer, struct buf *out)
     if (n > 0) buf_addc(out, ']');
 }
 
+/* {"name":…,"arguments":…} of the first call, as `functions` were answered; there was only one at a time. */
+static void write_old_call(const struct answer *answer, struct buf *out)
+{
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
+        if (p->kind != PART_TOOL_CALL) continue;
+        buf_add(out, STR(",\"function_call\":{\"name\":"));
+        buf_add_json_str(out, p->name);
+        buf_add(out, STR(",\"arguments\":"));
+        buf_add_json_str(out, p->arguments.n > 0 ? p->arguments : STR("{}"));
+        buf_addc(out, '}');
+        return;
+    }
+}
+
+static void write_logprobs(const struct answer *answer, struct buf *out)
+{
+    unsigned n = 0;
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
+        if (p->kind != PART_TEXT || p->logprobs.n <= 2) continue;
+        buf_addz(out, n++ == 0 ? "{\"content\":[" : ",");
+        buf_add(out, str_slice(p->logprobs, 1, p->logprobs.n - 1)); /* without its brackets */
+    }
+    buf_addz(out, n > 0 ? "],\"refusal\":null}" : "null");
+}
+
 static void write_calls(const struct answer *answer, struct buf *out)
 {
     unsigned n = 0;
@@ -353,8 +392,15 @@ void openai_chat_write_answer(const struct answer *answer, struct buf *out)
     buf_add(out, STR(",\"refusal\":"));
     write_joined(answer, PART_REFUSAL, out);
     write_reasoning(answer, out);
-    write_calls(answer, out);
-    buf_addf(out, "},\"logprobs\":null,\"finish_reason\":\"%s\"}],\"usage\":", openai_chat_finish_word(answer->finish));
+    bool old = answer->chat != NULL && answer->chat->old_functions;
+    if (old)
+        write_old_call(answer, out);
+    else
+        write_calls(answer, out);
+    buf_add(out, STR("},\"logprobs\":"));
+    write_logprobs(answer, out);
+    buf_addf(out, ",\"finish_reason\":\"%s\"}],\"usage\":",
+             old && answer->finish == FINISH_TOOL_CALLS ? "function_call" : openai_chat_finish_word(answer->finish));
     openai_chat_write_usage(&answer->usage, out);
     buf_addc(out, '}');
 }

@@ -40,16 +40,16 @@ static void close_all(struct sink *s)
     for (unsigned i = 0; i < s->r->calls; i++) close_call(s, &s->r->call[i]);
 }
 
-static void text_delta(struct sink *s, unsigned *slot, enum part_kind kind, struct str text)
+static void text_delta(struct sink *s, unsigned *slot, enum part_kind kind, struct str text, struct str logprobs)
 {
-    if (text.n == 0) return;
+    if (text.n == 0 && logprobs.n == 0) return;
     if (*slot == 0) { /* another kind of text begins: the one before has ended */
         if (slot != &s->r->open_reasoning) close_slot(s, &s->r->open_reasoning, PART_REASONING);
         if (slot != &s->r->open_text) close_slot(s, &s->r->open_text, PART_TEXT);
         *slot = ++s->r->parts;
         emit(s, &(struct delta){.kind = DELTA_OPEN, .part = kind, .index = *slot - 1});
     }
-    emit(s, &(struct delta){.kind = DELTA_TEXT, .part = kind, .index = *slot - 1, .text = text});
+    emit(s, &(struct delta){.kind = DELTA_TEXT, .part = kind, .index = *slot - 1, .text = text, .logprobs = logprobs});
 }
 
 /* ---- Tool calls ---- */
@@ -92,7 +92,8 @@ static struct openai_chat_call *find_call(struct openai_chat_reader *r, int64_t 
     return wire_index < 0 && id.n == 0 && !has_name ? last_call(r) : NULL;
 }
 
-static struct openai_chat_call *open_call(struct sink *s, int64_t wire_index, struct str id, struct str name)
+static struct openai_chat_call *open_call(struct sink *s, int64_t wire_index, struct str id, struct str name,
+                                          bool custom)
 {
     struct openai_chat_reader *r = s->r;
     if (r->calls == OPENAI_CHAT_CALLS_MOST) return NULL;
@@ -101,24 +102,28 @@ static struct openai_chat_call *open_call(struct sink *s, int64_t wire_index, st
     for (unsigned i = 0; i < r->calls; i++)
         if (r->call[i].whole) close_call(s, &r->call[i]);
     struct openai_chat_call *c = &r->call[r->calls++];
-    *c = (struct openai_chat_call){.wire_index = wire_index, .part = r->parts++, .open = true};
+    *c = (struct openai_chat_call){.wire_index = wire_index, .part = r->parts++, .open = true, .custom = custom};
     c->id = id.n > 0 ? arena_copy(r->base.arena, id) : arena_printf(r->base.arena, "call_%u", r->calls);
-    emit(s, &(struct delta){.kind = DELTA_OPEN, .part = PART_TOOL_CALL, .index = c->part, .id = c->id, .name = name});
+    emit(
+        s,
+        &(struct delta){
+            .kind = DELTA_OPEN, .part = PART_TOOL_CALL, .index = c->part, .id = c->id, .name = name, .custom = custom});
     return c;
 }
 
 static enum weir_err read_call(struct sink *s, yyjson_val *v)
 {
-    yyjson_val *function = tree_get(v, "function"), *arguments;
+    yyjson_val *custom = tree_get(v, "custom"), *function = custom != NULL ? custom : tree_get(v, "function"),
+               *arguments;
     struct str id = tree_get_str(v, "id"), name = tree_get_str(function, "name"), text;
     int64_t wire_index = tree_get_i64(v, "index");
     struct openai_chat_call *c = find_call(s->r, wire_index, id, name.n > 0);
-    if (c == NULL && (c = open_call(s, wire_index, id, name)) == NULL) return WEIR_UP_PROTOCOL;
-    arguments = tree_get(function, "arguments");
+    if (c == NULL && (c = open_call(s, wire_index, id, name, custom != NULL)) == NULL) return WEIR_UP_PROTOCOL;
+    arguments = tree_get(function, c->custom ? "input" : "arguments");
     text = yyjson_is_obj(arguments) ? tree_text(arguments, s->arena) : tree_str(arguments); /* Ollama sends an object */
     if (text.n == 0 || (!c->open && str_is_blank(text))) return WEIR_OK;
-    if (!c->open) return WEIR_UP_PROTOCOL; /* arguments after they were whole: cannot be put in order any more */
-    watch_arguments(c, text);
+    if (!c->open) return WEIR_UP_PROTOCOL;    /* arguments after they were whole: cannot be put in order any more */
+    if (!c->custom) watch_arguments(c, text); /* free text has no end of its own */
     emit(s, &(struct delta){.kind = DELTA_ARGUMENTS, .part = PART_TOOL_CALL, .index = c->part, .text = text});
     return WEIR_OK;
 }
@@ -135,7 +140,7 @@ static enum weir_err read_calls(struct sink *s, yyjson_val *delta)
     if (!yyjson_is_obj(old)) return WEIR_OK;
     struct openai_chat_call *c = last_call(s->r);
     struct str name = tree_get_str(old, "name"), text = tree_get_str(old, "arguments");
-    if (c == NULL) c = open_call(s, 0, STR_NULL, name);
+    if (c == NULL) c = open_call(s, 0, STR_NULL, name, false);
     if (c != NULL && text.n > 0)
         emit(s, &(struct delta){.kind = DELTA_ARGUMENTS, .part = PART_TOOL_CALL, .index = c->part, .text = text});
     return WEIR_OK;
@@ -192,11 +197,12 @@ static enum weir_err read_choice(struct sink *s, yyjson_val *choice, unsigned po
         return WEIR_OK;
     }
     yyjson_val *content = tree_get(delta, "content");
-    text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_reasoning_text(delta, s->arena));
+    text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_reasoning_text(delta, s->arena), STR_NULL);
     if (yyjson_is_arr(content))
-        text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_content_text(content, true, s->arena));
-    text_delta(s, &r->open_text, PART_TEXT, openai_chat_content_text(content, false, s->arena));
-    text_delta(s, &r->open_refusal, PART_REFUSAL, tree_get_str(delta, "refusal"));
+        text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_content_text(content, true, s->arena), STR_NULL);
+    text_delta(s, &r->open_text, PART_TEXT, openai_chat_content_text(content, false, s->arena),
+               openai_chat_logprobs(choice, s->arena));
+    text_delta(s, &r->open_refusal, PART_REFUSAL, tree_get_str(delta, "refusal"), STR_NULL);
     read_media(s, delta);
     enum weir_err e = read_calls(s, delta);
     if (e == WEIR_OK) finish(s, choice);

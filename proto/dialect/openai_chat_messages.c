@@ -35,6 +35,7 @@ static void read_image(struct openai_reading *r, struct parts *list, yyjson_val 
     p->source = data_url_split(url, &p->media_type, &p->data) ? SOURCE_BASE64 : SOURCE_URL;
     if (p->source == SOURCE_URL) p->data = url;
     p->has_detail = detail.n > 0 && !str_is(detail, "auto");
+    p->detail = detail;
 }
 
 static void read_audio(struct openai_reading *r, struct parts *list, yyjson_val *part)
@@ -166,6 +167,16 @@ static void read_calls(struct openai_reading *r, struct parts *list, yyjson_val 
     }
 }
 
+/* A call of the first form has no id: one is made of where it stands. */
+static void read_old_call(struct openai_reading *r, struct parts *list, yyjson_val *call, unsigned index)
+{
+    if (!yyjson_is_obj(call)) return;
+    struct part *p = part_add(list, r->arena, PART_TOOL_CALL);
+    p->id = r->old_call = arena_printf(r->arena, "call_of_%u", index);
+    p->name = tree_get_str(call, "name");
+    p->arguments = tree_get_str(call, "arguments");
+}
+
 static enum weir_err read_assistant(struct openai_reading *r, struct message *m, yyjson_val *message)
 {
     read_reasoning(r, &m->parts, message);
@@ -178,8 +189,7 @@ static enum weir_err read_assistant(struct openai_reading *r, struct message *m,
     read_calls(r, &m->parts, message, m->index);
     if (tree_get(message, "audio") != NULL)
         openai_reading_demand(r, arena_printf(r->arena, "messages[%u].audio", m->index));
-    if (tree_get(message, "function_call") != NULL)
-        openai_reading_demand(r, arena_printf(r->arena, "messages[%u].function_call", m->index));
+    read_old_call(r, &m->parts, tree_get(message, "function_call"), m->index);
     return WEIR_OK;
 }
 
@@ -199,7 +209,9 @@ static struct message *add_message(struct openai_reading *r, enum role role, uns
 
 static enum weir_err read_result(struct openai_reading *r, yyjson_val *message, unsigned index)
 {
-    struct str id = tree_get_str(message, "tool_call_id");
+    bool old = str_is(tree_get_str(message, "role"), "function"); /* it answers the last call */
+    struct str id = old ? r->old_call : tree_get_str(message, "tool_call_id");
+    if (old && id.n == 0) return bad(r, index, ": a function message must follow a function_call");
     if (id.n == 0) return bad(r, index, ".tool_call_id is missing");
     if (!r->last_is_results) add_message(r, ROLE_USER, index);
     r->last_is_results = true;
@@ -214,8 +226,8 @@ static enum weir_err read_message(struct openai_reading *r, yyjson_val *message,
 {
     struct str role = tree_get_str(message, "role");
     if (!yyjson_is_obj(message)) return bad(r, index, " must be an object");
-    if (tree_get_str(message, "name").n > 0) lose(r, "messages.name");
-    if (str_is(role, "tool")) return read_result(r, message, index);
+    if (tree_get_str(message, "name").n > 0 && !str_is(role, "function")) lose(r, "messages.name");
+    if (str_is(role, "tool") || str_is(role, "function")) return read_result(r, message, index);
     if (str_is(role, "assistant")) return read_assistant(r, add_message(r, ROLE_ASSISTANT, index), message);
     if (str_is(role, "system") || str_is(role, "developer") || str_is(role, "user")) {
         struct message *m = add_message(r, str_is(role, "user") ? ROLE_USER : ROLE_SYSTEM, index);

@@ -17,6 +17,7 @@ struct openai_reading {
     struct str member; /* the top level's, under way */
     struct tool **tools_end;
     struct message **messages_end, *last;
+    struct str old_call;  /* id given to the last call of the first form (`function_call`) */
     bool last_is_results; /* the last message was made of `tool` messages: the next one of them joins it */
 };
 

@@ -161,6 +161,18 @@ static enum weir_err on_response_format(struct openai_reading *r, yyjson_val *v)
     return WEIR_OK;
 }
 
+static struct tool *add_tool(struct openai_reading *r, yyjson_val *function)
+{
+    struct tool *t = arena_zalloc(r->arena, sizeof *t);
+    *r->tools_end = t;
+    r->tools_end = &t->next;
+    t->name = tree_get_str(function, "name");
+    t->description = tree_get_str(function, "description");
+    t->strict = tree_get_bool(function, "strict");
+    if (tree_get(function, "parameters") != NULL) t->schema = tree_text(tree_get(function, "parameters"), r->arena);
+    return t;
+}
+
 /* Chat wraps what Responses has flat. */
 static yyjson_val *flat_format(yyjson_val *format)
 {
@@ -178,14 +190,8 @@ static enum weir_err on_tool(struct openai_reading *r, yyjson_val *v, size_t i)
         openai_reading_demand(r, arena_printf(r->arena, "tools[%zu] of type %.*s", i, STR_FMT(type)));
         return WEIR_OK;
     }
-    struct tool *t = arena_zalloc(r->arena, sizeof *t);
-    *r->tools_end = t;
-    r->tools_end = &t->next;
-    t->name = tree_get_str(f, "name");
-    t->description = tree_get_str(f, "description");
-    t->strict = tree_get_bool(f, "strict");
+    struct tool *t = add_tool(r, f);
     t->cache = openai_reading_cache(v) != CACHE_NONE ? openai_reading_cache(v) : openai_reading_cache(f);
-    if (tree_get(f, "parameters") != NULL) t->schema = tree_text(tree_get(f, "parameters"), r->arena);
     if (custom) custom_tool_read(r->chat, t, flat_format(tree_get(f, "format")), r->arena);
     return t->name.n > 0 ? WEIR_OK : bad(r, "a tool has no function.name");
 }
@@ -200,6 +206,36 @@ static enum weir_err on_tools(struct openai_reading *r, yyjson_val *v)
         enum weir_err e = on_tool(r, tool, i);
         if (e != WEIR_OK) return e;
     }
+    return WEIR_OK;
+}
+
+/* The first form of tools: one call at a time, and told back in `function_call`. */
+static enum weir_err on_functions(struct openai_reading *r, yyjson_val *v)
+{
+    size_t i, n;
+    yyjson_val *function;
+    if (yyjson_arr_size(v) > TOOLS_MOST) return bad(r, "functions has more than 2048 entries");
+    if (yyjson_arr_size(v) > 0) r->chat->old_functions = true;
+    if (yyjson_arr_size(v) > 0 && r->chat->parallel_tools < 0) r->chat->parallel_tools = 0;
+    yyjson_arr_foreach(v, i, n, function)
+    {
+        if (add_tool(r, function)->name.n == 0) return bad(r, "a function has no name");
+    }
+    return WEIR_OK;
+}
+
+static enum weir_err on_function_call(struct openai_reading *r, yyjson_val *v)
+{
+    struct chat *c = r->chat;
+    c->tool_choice_name = tree_get_str(v, "name");
+    if (c->tool_choice_name.n > 0)
+        c->tool_choice = TOOLS_ONE;
+    else if (str_is(tree_str(v), "none"))
+        c->tool_choice = TOOLS_NONE;
+    else if (str_is(tree_str(v), "auto"))
+        c->tool_choice = TOOLS_AUTO;
+    else
+        return bad(r, "function_call must be auto, none or an object that names a function");
     return WEIR_OK;
 }
 
@@ -259,6 +295,39 @@ static bool is_neutral(yyjson_val *v)
            (yyjson_is_ctn(v) && unsafe_yyjson_get_len(v) == 0);
 }
 
+/* Other dialects have it, too. */
+static enum weir_err on_shared(struct openai_reading *r, yyjson_val *v)
+{
+    static const char *const names[] = {"seed",
+                                        "frequency_penalty",
+                                        "presence_penalty",
+                                        "verbosity",
+                                        "prompt_cache_key",
+                                        "prompt_cache_options",
+                                        "prompt_cache_retention",
+                                        "metadata",
+                                        "moderation"};
+    if (is_neutral(v) && !str_is(r->member, "seed")) return WEIR_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (str_is(r->member, names[i])) chat_share(r->chat, r->arena, names[i], r->member, tree_text(v, r->arena));
+    return WEIR_OK;
+}
+
+static enum weir_err on_logprobs(struct openai_reading *r, yyjson_val *v)
+{
+    if (!yyjson_is_true(v)) return WEIR_OK;
+    r->chat->logprobs_said = r->member;
+    openai_reading_demand(r, r->member);
+    return WEIR_OK;
+}
+
+static enum weir_err on_top_logprobs(struct openai_reading *r, yyjson_val *v)
+{
+    if (!tree_i64(v, &r->chat->top_logprobs) || r->chat->top_logprobs < 0 || r->chat->top_logprobs > 20)
+        return bad(r, "top_logprobs must be a whole number from 0 to 20");
+    return WEIR_OK;
+}
+
 static enum weir_err on_demand(struct openai_reading *r, yyjson_val *v)
 {
     if (!is_neutral(v)) openai_reading_demand(r, r->member);
@@ -309,13 +378,22 @@ static const struct row {
     {"response_format", on_response_format},
     {"tools", on_tools},
     {"tool_choice", on_tool_choice},
-    {"logprobs", on_demand},
-    {"top_logprobs", on_demand},
+    {"logprobs", on_logprobs},
+    {"top_logprobs", on_top_logprobs},
     {"modalities", on_modalities},
     {"audio", on_demand},
     {"web_search_options", on_web_search},
-    {"functions", on_demand},
-    {"function_call", on_demand},
+    {"functions", on_functions},
+    {"function_call", on_function_call},
+    {"seed", on_shared},
+    {"frequency_penalty", on_shared},
+    {"presence_penalty", on_shared},
+    {"verbosity", on_shared},
+    {"prompt_cache_key", on_shared},
+    {"prompt_cache_options", on_shared},
+    {"prompt_cache_retention", on_shared},
+    {"metadata", on_shared},
+    {"moderation", on_shared},
 };
 
 static enum weir_err read_member(struct openai_reading *r, yyjson_val *v)
@@ -335,6 +413,7 @@ enum weir_err openai_chat_read_request(struct str json, struct arena *a, struct 
     struct chat *chat = chat_new(a);
     struct openai_reading r = {.arena = a, .chat = chat, .ret_why = ret_why, .tools_end = &chat->tools};
     if (!yyjson_is_obj(root)) return bad(&r, "the body must be a JSON object");
+    chat->of_openai = true;
     yyjson_obj_foreach(root, i, n, key, value)
     {
         r.member = tree_str(key);

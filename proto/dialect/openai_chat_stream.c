@@ -23,6 +23,7 @@ struct openai_chat_open {
     unsigned wire;           /* of a call, or of a reasoning detail */
     bool has_arguments;      /* of a call */
     bool custom;             /* a call of a custom tool */
+    bool old, dropped;       /* a call told in `function_call`: there can be one only */
     struct pieces reasoning; /* its text goes out again beside its signature, for the signature is of this very text */
     struct pieces signature;
 };
@@ -44,14 +45,30 @@ static void begin_delta(struct openai_chat_writer *w, struct buf *out)
     buf_add(out, STR("{\"index\":0,\"delta\":{"));
 }
 
-static void end_delta(struct openai_chat_writer *w, const char *finish, struct buf *out)
+static void end_delta_with(struct openai_chat_writer *w, const char *finish, struct str logprobs, struct buf *out)
 {
-    buf_add(out, STR("},\"logprobs\":null,\"finish_reason\":"));
+    if (logprobs.n > 0) {
+        buf_add(out, STR("},\"logprobs\":{\"content\":"));
+        buf_add(out, logprobs);
+        buf_add(out, STR(",\"refusal\":null},\"finish_reason\":"));
+    } else {
+        buf_add(out, STR("},\"logprobs\":null,\"finish_reason\":"));
+    }
     if (finish == NULL)
         buf_add(out, STR("null"));
     else
         buf_add_json_str(out, str_of(finish));
     buf_add(out, w->base.include_usage ? STR("}],\"usage\":null}\n\n") : STR("}]}\n\n"));
+}
+
+static void end_delta(struct openai_chat_writer *w, const char *finish, struct buf *out)
+{
+    end_delta_with(w, finish, STR_NULL, out);
+}
+
+static bool is_old(const struct openai_chat_writer *w)
+{
+    return w->base.chat != NULL && w->base.chat->old_functions;
 }
 
 static void write_start(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
@@ -85,7 +102,17 @@ static void write_open(struct openai_chat_writer *w, const struct delta *d, stru
     if (d->part == PART_REASONING || d->part == PART_REDACTED) o->wire = w->reasonings++;
     if (d->part != PART_TOOL_CALL) return;
     o->wire = w->tools++;
+    o->old = is_old(w);
+    o->dropped = o->old && o->wire > 0;
+    if (o->dropped) return;
     begin_delta(w, out);
+    if (o->old) {
+        buf_add(out, STR("\"function_call\":{\"name\":"));
+        buf_add_json_str(out, d->name);
+        buf_add(out, STR(",\"arguments\":\"\"}"));
+        end_delta(w, NULL, out);
+        return;
+    }
     buf_add(out, STR("\"tool_calls\":[{\"index\":"));
     buf_add_u64(out, o->wire);
     buf_add(out, STR(",\"id\":"));
@@ -101,7 +128,15 @@ static void write_open(struct openai_chat_writer *w, const struct delta *d, stru
 static void write_arguments(struct openai_chat_writer *w, struct openai_chat_open *o, struct str text, struct buf *out)
 {
     o->has_arguments = true;
+    if (o->dropped) return;
     begin_delta(w, out);
+    if (o->old) {
+        buf_add(out, STR("\"function_call\":{\"arguments\":"));
+        buf_add_json_str(out, text);
+        buf_addc(out, '}');
+        end_delta(w, NULL, out);
+        return;
+    }
     buf_add(out, STR("\"tool_calls\":[{\"index\":"));
     buf_add_u64(out, o->wire);
     buf_add(out, o->custom ? STR(",\"custom\":{\"input\":") : STR(",\"function\":{\"arguments\":"));
@@ -122,7 +157,7 @@ static void write_text(struct openai_chat_writer *w, const struct delta *d, stru
     begin_delta(w, out);
     buf_add(out, key);
     buf_add_json_str(out, d->text);
-    end_delta(w, NULL, out);
+    end_delta_with(w, NULL, d->logprobs, out);
 }
 
 static void keep(struct openai_chat_writer *w, struct pieces *p, struct str text)
@@ -166,7 +201,8 @@ static void write_finish(struct openai_chat_writer *w, const struct delta *d, st
     if (d->finish == FINISH_REFUSAL && d->text.n > 0)
         write_text(w, &(struct delta){.part = PART_REFUSAL, .text = d->text}, out);
     begin_delta(w, out);
-    end_delta(w, openai_chat_finish_word(d->finish), out);
+    bool called = is_old(w) && d->finish == FINISH_TOOL_CALLS;
+    end_delta(w, called ? "function_call" : openai_chat_finish_word(d->finish), out);
 }
 
 static void write_last(struct openai_chat_writer *w, struct buf *out)

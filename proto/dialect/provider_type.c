@@ -58,8 +58,10 @@ enum dialect_id provider_dialect_of_call(unsigned type, uint32_t dialects, enum 
                                          const struct call *call)
 {
     enum dialect_id d = provider_dialect(type, dialects, client, model);
-    if (d != DIALECT_OPENAI_CHAT || !call->needs_tools || (dialects & PROVIDER_SPEAKS(RESPONSES)) == 0) return d;
+    if (d != DIALECT_OPENAI_CHAT || call->counts || (dialects & PROVIDER_SPEAKS(RESPONSES)) == 0) return d;
     struct openai_traits t = openai_traits_of(model);
+    if (t.responses_only) return DIALECT_RESPONSES;
+    if (!call->needs_tools) return d;
     bool reasons = t.reasons_always || call->reasoning == CALL_REASONING_ON ||
                    (call->reasoning == CALL_REASONING_UNSAID && t.reasons_unasked);
     return t.tools_in_responses && reasons ? DIALECT_RESPONSES : d;

@@ -64,7 +64,7 @@ const struct provider_type *provider_type_of(unsigned id);
 uint32_t provider_type_dialects(unsigned id);
 /* What a provider of these dialects is asked in for this model: the client's own where it can be, so that nothing is translated. */
 enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_id client, struct str model);
-/* The same for one call: OpenAI's newer models take tools beside reasoning through /responses alone, whoever asks. */
+/* The same for one call: some of OpenAI's models are asked through /responses alone, newer ones if tools stand beside reasoning. */
 enum dialect_id provider_dialect_of_call(unsigned type, uint32_t dialects, enum dialect_id client, struct str model,
                                          const struct call *call);
 struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a);

@@ -28,7 +28,8 @@ struct str responses_call_name(yyjson_val *item, struct arena *a);
 /* A tool inside a namespace is one tool with both names to whoever knows no namespaces. */
 struct str responses_join_name(struct str space, struct str name, struct arena *a);
 struct str responses_reasoning_text(yyjson_val *item, struct arena *a);
-struct str responses_signature(yyjson_val *item, struct arena *a); /* to be carried by clients of other dialects */
+struct str responses_signature(yyjson_val *item, struct arena *a);  /* to be carried by clients of other dialects */
+struct str responses_logprobs(yyjson_val *holder, struct arena *a); /* of a text or a piece of it */
 enum finish responses_finish_of(yyjson_val *response, bool calls);
 bool responses_read_usage(yyjson_val *response, struct usage *u); /* false: none there */
 
@@ -49,6 +50,7 @@ enum weir_err responses_read_request(struct str json, struct arena *a, struct ch
 
 /* responses_answer.c: pieces that the whole answer and the stream's events share */
 struct responses_state {
+    const struct chat *chat; /* NULL: not known */
     struct str id, model;
     int64_t created_s;
     const char *status; /* "in_progress", "completed", "incomplete", "failed" */

@@ -40,7 +40,13 @@ void responses_write_content(const struct part *p, struct buf *out)
     bool refusal = p->kind == PART_REFUSAL;
     buf_add(out, refusal ? STR("{\"type\":\"refusal\",\"refusal\":") : STR("{\"type\":\"output_text\",\"text\":"));
     buf_add_json_str(out, p->text);
-    buf_add(out, refusal ? STR("}") : STR(",\"annotations\":[],\"logprobs\":[]}"));
+    if (refusal) {
+        buf_addc(out, '}');
+        return;
+    }
+    buf_add(out, STR(",\"annotations\":[],\"logprobs\":"));
+    buf_add(out, p->logprobs.n > 0 ? p->logprobs : STR("[]"));
+    buf_addc(out, '}');
 }
 
 static void write_reasoning(const struct part *p, bool whole, struct buf *out)
@@ -153,6 +159,40 @@ static void write_outcome(const struct responses_state *s, struct buf *out)
         buf_add(out, STR("{\"reason\":\"max_output_tokens\"}"));
 }
 
+/* As the client asked: what it left out has OpenAI's own word for that. */
+static void write_echo(const struct request_echo *said, struct buf *out)
+{
+    static const struct request_echo nothing;
+    const struct request_echo *e = said != NULL ? said : &nothing;
+    const struct {
+        const char *name;
+        const struct str *text;
+        const char *unsaid; /* NULL: the member is left out */
+    } rows[] = {
+        {"instructions", &e->instructions, "null"},
+        {"max_output_tokens", &e->max_output_tokens, "null"},
+        {"max_tool_calls", &e->max_tool_calls, "null"},
+        {"metadata", &e->metadata, "{}"},
+        {"parallel_tool_calls", &e->parallel_tool_calls, "true"},
+        {"prompt_cache_key", &e->prompt_cache_key, NULL},
+        {"reasoning", &e->reasoning, "{\"effort\":null,\"summary\":null}"},
+        {"safety_identifier", &e->safety_identifier, NULL},
+        {"temperature", &e->temperature, "null"},
+        {"text", &e->text, "{\"format\":{\"type\":\"text\"}}"},
+        {"tool_choice", &e->tool_choice, "\"auto\""},
+        {"tools", &e->tools, "[]"},
+        {"top_logprobs", &e->top_logprobs, "0"},
+        {"top_p", &e->top_p, "null"},
+        {"truncation", &e->truncation, "\"disabled\""},
+        {"user", &e->user, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].text->n == 0 && rows[i].unsaid == NULL) continue;
+        buf_addf(out, ",\"%s\":", rows[i].name);
+        buf_add(out, rows[i].text->n > 0 ? *rows[i].text : str_of(rows[i].unsaid));
+    }
+}
+
 void responses_write_state(const struct responses_state *s, struct buf *out)
 {
     buf_add(out, STR("{\"id\":"));
@@ -160,12 +200,12 @@ void responses_write_state(const struct responses_state *s, struct buf *out)
     buf_add(out, STR(",\"object\":\"response\",\"created_at\":"));
     buf_add_i64(out, s->created_s);
     write_outcome(s, out);
-    buf_add(out, STR(",\"instructions\":null,\"max_output_tokens\":null,\"model\":"));
+    buf_add(out, STR(",\"model\":"));
     buf_add_json_str(out, s->model);
     write_output(s, out);
-    buf_add(out, STR(",\"parallel_tool_calls\":true,\"previous_response_id\":null,\"store\":false,\"temperature\":null,"
-                     "\"text\":{\"format\":{\"type\":\"text\"}},\"tool_choice\":\"auto\",\"tools\":[],\"top_p\":null,"
-                     "\"truncation\":\"disabled\",\"metadata\":{},\"usage\":"));
+    buf_add(out, STR(",\"background\":false,\"previous_response_id\":null,\"store\":false"));
+    write_echo(s->chat == NULL ? NULL : s->chat->echo, out);
+    buf_add(out, STR(",\"usage\":"));
     if (s->usage != NULL)
         write_usage(s->usage, out);
     else
@@ -176,6 +216,7 @@ void responses_write_state(const struct responses_state *s, struct buf *out)
 void responses_write_answer(const struct answer *answer, struct buf *out)
 {
     const struct responses_state s = {
+        .chat = answer->chat,
         .id = answer->id,
         .model = answer->model,
         .created_s = answer->created_s,

@@ -59,15 +59,21 @@ static void open_piece(struct sink *s, struct responses_piece *p, struct str id,
                 .kind = DELTA_OPEN, .part = p->kind, .index = p->index, .id = id, .name = name, .custom = p->custom});
 }
 
-static void tell(struct sink *s, struct responses_piece *p, struct str text)
+static void tell_with(struct sink *s, struct responses_piece *p, struct str text, struct str logprobs)
 {
-    if (p == NULL || p->over || text.n == 0) return;
+    if (p == NULL || p->over || (text.n == 0 && logprobs.n == 0)) return;
     open_piece(s, p, STR_NULL, STR_NULL);
     p->told = true;
     emit(s, &(struct delta){.kind = p->kind == PART_TOOL_CALL ? DELTA_ARGUMENTS : DELTA_TEXT,
                             .part = p->kind,
                             .index = p->index,
-                            .text = text});
+                            .text = text,
+                            .logprobs = logprobs});
+}
+
+static void tell(struct sink *s, struct responses_piece *p, struct str text)
+{
+    tell_with(s, p, text, STR_NULL);
 }
 
 static void close_piece(struct sink *s, struct responses_piece *p)
@@ -112,7 +118,7 @@ static void end_message(struct sink *s, yyjson_val *item, int64_t output)
         bool refusal = str_is(tree_get_str(v, "type"), "refusal");
         struct responses_piece *p = piece(s, output, (int64_t)i, refusal ? PART_REFUSAL : PART_TEXT);
         if (p == NULL) return;
-        if (!p->told) tell(s, p, tree_get_str(v, refusal ? "refusal" : "text"));
+        if (!p->told) tell_with(s, p, tree_get_str(v, refusal ? "refusal" : "text"), responses_logprobs(v, s->arena));
         close_piece(s, p);
     }
 }
@@ -179,7 +185,8 @@ static void on_done(struct sink *s, yyjson_val *root)
 static void message_delta(struct sink *s, yyjson_val *root, enum part_kind kind)
 {
     int64_t content = tree_get_i64(root, "content_index");
-    tell(s, piece(s, tree_get_i64(root, "output_index"), content < 0 ? 0 : content, kind), tree_get_str(root, "delta"));
+    tell_with(s, piece(s, tree_get_i64(root, "output_index"), content < 0 ? 0 : content, kind),
+              tree_get_str(root, "delta"), responses_logprobs(root, s->arena));
 }
 
 static void on_text(struct sink *s, yyjson_val *root)

@@ -64,6 +64,12 @@ bool responses_read_usage(yyjson_val *response, struct usage *u)
     return openai_read_usage(response, &words, u);
 }
 
+struct str responses_logprobs(yyjson_val *holder, struct arena *a)
+{
+    yyjson_val *list = tree_get(holder, "logprobs");
+    return yyjson_arr_size(list) > 0 ? tree_text(list, a) : STR_NULL;
+}
+
 /* ---- A whole answer ---- */
 
 static void read_message(struct answer *answer, yyjson_val *item, struct arena *a)
@@ -74,7 +80,10 @@ static void read_message(struct answer *answer, yyjson_val *item, struct arena *
     {
         bool refusal = str_is(tree_get_str(v, "type"), "refusal");
         struct str text = tree_get_str(v, refusal ? "refusal" : "text");
-        if (text.n > 0) part_add(&answer->parts, a, refusal ? PART_REFUSAL : PART_TEXT)->text = text;
+        if (text.n == 0) continue;
+        struct part *p = part_add(&answer->parts, a, refusal ? PART_REFUSAL : PART_TEXT);
+        p->text = text;
+        p->logprobs = responses_logprobs(v, a);
     }
 }
 

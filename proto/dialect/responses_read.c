@@ -53,6 +53,7 @@ static void read_image(struct reading *r, struct parts *list, yyjson_val *v)
     p->source = SOURCE_FILE;
     p->data = tree_get_str(v, "file_id");
     p->has_detail = detail.n > 0 && !str_is(detail, "auto");
+    p->detail = detail;
     if (url.n == 0) return;
     p->source = data_url_split(url, &p->media_type, &p->data) ? SOURCE_BASE64 : SOURCE_URL;
     if (p->source == SOURCE_URL) p->data = url;
@@ -143,6 +144,7 @@ static enum weir_err read_message(struct reading *r, yyjson_val *v, unsigned ind
         to = ROLE_SYSTEM;
     else if (!str_is(role, "user"))
         return bad_item(r, index, ".role must be user, assistant, system or developer");
+    if (tree_get_str(v, "phase").n > 0) lose(r, "phase");
     return read_content(r, add_message(r, to, index), tree_get(v, "content"), index);
 }
 
@@ -167,6 +169,7 @@ static enum weir_err read_result(struct reading *r, yyjson_val *v, unsigned inde
     if (id.n == 0) return bad_item(r, index, ".call_id is missing");
     struct part *p = part_add(add_message(r, ROLE_USER, index), r->arena, PART_TOOL_RESULT);
     p->id = id;
+    p->is_error = str_is(tree_get_str(v, "status"), "incomplete");
     return read_content(r, &p->content, tree_get(v, "output"), index);
 }
 
@@ -196,6 +199,18 @@ static void read_reasoning(struct reading *r, yyjson_val *v, unsigned index)
     p->foreign = (!ours && !hidden) || str_starts(p->signature, STR(MARK));
 }
 
+/* What ran at OpenAI earlier on: the text that came of it stands in the messages behind. */
+static bool is_hosted_call(struct str type)
+{
+    static const char *const types[] = {"web_search_call",       "file_search_call",   "code_interpreter_call",
+                                        "image_generation_call", "mcp_list_tools",     "mcp_call",
+                                        "tool_search_call",      "tool_search_output", "program",
+                                        "program_output"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (str_is(type, types[i])) return true;
+    return false;
+}
+
 static enum weir_err read_item(struct reading *r, yyjson_val *v, unsigned index)
 {
     struct str type = tree_get_str(v, "type");
@@ -207,6 +222,8 @@ static enum weir_err read_item(struct reading *r, yyjson_val *v, unsigned index)
     if (str_is(type, "custom_tool_call_output")) return read_result(r, v, index);
     if (str_is(type, "reasoning"))
         read_reasoning(r, v, index);
+    else if (is_hosted_call(type))
+        chat_hint(r->chat, r->arena, arena_printf(r->arena, "input.%.*s", STR_FMT(type)));
     else
         demand(r, arena_printf(r->arena, "input[%u] of type %.*s", index, STR_FMT(type)));
     return WEIR_OK;
@@ -272,7 +289,10 @@ static enum weir_err on_reasoning(struct reading *r, yyjson_val *v)
     struct str effort = tree_get_str(v, "effort");
     r->chat->effort = effort_of_word(effort);
     if (effort.n > 0 && r->chat->effort == EFFORT_UNSET) lose(r, "reasoning.effort");
-    if (tree_get_str(v, "summary").n > 0) r->chat->thinking_shown = 1;
+    if (tree_get_str(v, "summary").n > 0 || tree_get_str(v, "generate_summary").n > 0) r->chat->thinking_shown = 1;
+    if (str_is(tree_get_str(v, "mode"), "pro")) lose(r, "reasoning.mode");
+    struct str context = tree_get_str(v, "context");
+    if (context.n > 0 && !str_is(context, "auto")) lose(r, "reasoning.context");
     return WEIR_OK;
 }
 
@@ -281,7 +301,8 @@ static enum weir_err on_text(struct reading *r, yyjson_val *v)
     yyjson_val *f = tree_get(v, "format");
     struct str type = tree_get_str(f, "type");
     struct chat *c = r->chat;
-    if (tree_get(v, "verbosity") != NULL) lose(r, "text.verbosity");
+    if (tree_get(v, "verbosity") != NULL)
+        chat_share(c, r->arena, "verbosity", STR("text.verbosity"), tree_text(tree_get(v, "verbosity"), r->arena));
     if (str_is(type, "json_object")) {
         c->format = FORMAT_JSON_OBJECT;
     } else if (str_is(type, "json_schema")) {
@@ -297,6 +318,17 @@ static enum weir_err on_text(struct reading *r, yyjson_val *v)
     return WEIR_OK;
 }
 
+/* What only decorates a tool: another dialect has no place for it. */
+static void lose_tool_extras(struct reading *r, yyjson_val *tool)
+{
+    static const char *const extras[] = {"async", "defer_loading", "output_schema", "allowed_callers"};
+    for (size_t i = 0; i < sizeof extras / sizeof *extras; i++) {
+        yyjson_val *v = tree_member(tool, str_of(extras[i]));
+        if (v != NULL && !yyjson_is_false(v))
+            chat_hint(r->chat, r->arena, arena_printf(r->arena, "tools.%s", extras[i]));
+    }
+}
+
 static enum weir_err add_tool(struct reading *r, yyjson_val *v, struct str space)
 {
     struct tool *t = *r->tools_end = arena_zalloc(r->arena, sizeof *t);
@@ -306,6 +338,7 @@ static enum weir_err add_tool(struct reading *r, yyjson_val *v, struct str space
     t->description = tree_get_str(v, "description");
     t->strict = tree_get_bool(v, "strict");
     if (tree_get(v, "parameters") != NULL) t->schema = tree_text(tree_get(v, "parameters"), r->arena);
+    lose_tool_extras(r, v);
     if (name.n == 0) return bad(r, "a tool has no name");
     if (space.n == 0) return WEIR_OK;
     /* One flat name for those who know no namespaces; its two halves again where it is called. */
@@ -423,15 +456,84 @@ static enum weir_err on_stream(struct reading *r, yyjson_val *v)
     return WEIR_OK;
 }
 
+static void want_logprobs(struct reading *r, const char *said)
+{
+    if (r->chat->logprobs_said.n > 0) return;
+    r->chat->logprobs_said = str_of(said);
+    demand(r, str_of(said));
+}
+
+/* Of what is asked for here only logprobs would be missed: the rest is of tools that run at OpenAI, or of the client's own input. */
 static enum weir_err on_include(struct reading *r, yyjson_val *v)
 {
     size_t i, n;
     yyjson_val *word;
     yyjson_arr_foreach(v, i, n, word)
     {
-        if (!str_is(tree_str(word), "reasoning.encrypted_content")) lose(r, "include");
+        if (str_is(tree_str(word), "message.output_text.logprobs"))
+            want_logprobs(r, "include message.output_text.logprobs");
+        else if (!str_is(tree_str(word), "reasoning.encrypted_content"))
+            lose(r, "include");
     }
     return WEIR_OK;
+}
+
+static enum weir_err on_top_logprobs(struct reading *r, yyjson_val *v)
+{
+    if (!tree_i64(v, &r->chat->top_logprobs) || r->chat->top_logprobs < 0 || r->chat->top_logprobs > 20)
+        return bad(r, "top_logprobs must be a whole number from 0 to 20");
+    if (r->chat->top_logprobs > 0) want_logprobs(r, "top_logprobs");
+    return WEIR_OK;
+}
+
+/* Other dialects have it, too. */
+static enum weir_err on_shared(struct reading *r, yyjson_val *v)
+{
+    static const char *const names[] = {"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+                                        "metadata", "moderation"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (str_is(r->member, names[i]) && !is_neutral(v))
+            chat_share(r->chat, r->arena, names[i], r->member, tree_text(v, r->arena));
+    return WEIR_OK;
+}
+
+/* "disabled" is what others do; "auto" would cut a conversation that is too long. */
+static enum weir_err on_truncation(struct reading *r, yyjson_val *v)
+{
+    if (!str_is(tree_str(v), "disabled")) lose(r, "truncation");
+    return WEIR_OK;
+}
+
+/* What the answer tells again. */
+static void read_echo(struct reading *r, yyjson_val *root)
+{
+    struct request_echo *e = arena_zalloc(r->arena, sizeof *e);
+    const struct {
+        const char *name;
+        struct str *to;
+    } rows[] = {
+        {"instructions", &e->instructions},
+        {"max_output_tokens", &e->max_output_tokens},
+        {"max_tool_calls", &e->max_tool_calls},
+        {"metadata", &e->metadata},
+        {"parallel_tool_calls", &e->parallel_tool_calls},
+        {"prompt_cache_key", &e->prompt_cache_key},
+        {"reasoning", &e->reasoning},
+        {"safety_identifier", &e->safety_identifier},
+        {"temperature", &e->temperature},
+        {"text", &e->text},
+        {"tool_choice", &e->tool_choice},
+        {"tools", &e->tools},
+        {"top_logprobs", &e->top_logprobs},
+        {"top_p", &e->top_p},
+        {"truncation", &e->truncation},
+        {"user", &e->user},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        yyjson_val *v = tree_member(root, str_of(rows[i].name));
+        if (v != NULL) *rows[i].to = tree_text(v, r->arena);
+    }
+    r->chat->echo = e;
 }
 
 static const struct row {
@@ -444,7 +546,7 @@ static const struct row {
     {"max_output_tokens", on_max_output},
     {"temperature", on_temperature},
     {"top_p", on_top_p},
-    {"top_logprobs", on_demand},
+    {"top_logprobs", on_top_logprobs},
     {"reasoning", on_reasoning},
     {"text", on_text},
     {"tools", on_tools},
@@ -460,6 +562,12 @@ static const struct row {
     {"conversation", on_demand},
     {"background", on_demand},
     {"prompt", on_demand},
+    {"prompt_cache_key", on_shared},
+    {"prompt_cache_options", on_shared},
+    {"prompt_cache_retention", on_shared},
+    {"metadata", on_shared},
+    {"moderation", on_shared},
+    {"truncation", on_truncation},
 };
 
 static enum weir_err read_member(struct reading *r, yyjson_val *v)
@@ -480,6 +588,7 @@ enum weir_err responses_read_request(struct str json, struct arena *a, struct ch
     struct reading r = {.arena = a, .chat = chat, .ret_why = ret_why, .tools_end = &chat->tools};
     r.messages_end = &chat->messages;
     if (!yyjson_is_obj(root)) return bad(&r, "the body must be a JSON object");
+    chat->of_openai = true;
     struct str instructions = tree_get_str(root, "instructions");
     if (instructions.n > 0) part_add(add_message(&r, ROLE_SYSTEM, 0), a, PART_TEXT)->text = instructions;
     e = read_input(&r, tree_get(root, "input"));
@@ -491,6 +600,8 @@ enum weir_err responses_read_request(struct str json, struct arena *a, struct ch
         if (e == WEIR_OK) e = chat_check_size(chat, a, ret_why);
         if (e != WEIR_OK) return e;
     }
+    read_echo(&r, root);
+    e = chat_check_size(chat, a, ret_why);
     *ret_chat = chat;
-    return WEIR_OK;
+    return e;
 }

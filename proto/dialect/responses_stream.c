@@ -23,6 +23,7 @@ struct responses_open {
     bool has_part;   /* content_part.added or reasoning_summary_part.added went out */
     struct part *part;
     struct pieces text, signature; /* text: or arguments */
+    struct pieces logprobs;        /* without brackets, behind a comma but for the first */
 };
 
 static void event(struct responses_writer *w, const char *type, struct buf *out)
@@ -47,6 +48,7 @@ static void state_event(struct responses_writer *w, const char *type, const stru
 static struct responses_state state_of(const struct responses_writer *w)
 {
     return (struct responses_state){
+        .chat = w->base.chat,
         .id = w->id,
         .model = w->model.n > 0 ? w->model : w->base.model,
         .created_s = (int64_t)w->base.created_s,
@@ -138,7 +140,7 @@ static void part_event(struct responses_writer *w, const struct responses_open *
 }
 
 static void text_event(struct responses_writer *w, const struct responses_open *o, bool done, struct str text,
-                       struct buf *out)
+                       struct str logprobs, struct buf *out)
 {
     const char *type, *key;
     switch (o->part->kind) {
@@ -165,7 +167,10 @@ static void text_event(struct responses_writer *w, const struct responses_open *
     inside(w, o, type, out);
     buf_addf(out, ",\"%s\":", done ? key : "delta");
     buf_add_json_str(out, text);
-    if (o->part->kind == PART_TEXT) buf_add(out, STR(",\"logprobs\":[]"));
+    if (o->part->kind == PART_TEXT) {
+        buf_add(out, STR(",\"logprobs\":"));
+        buf_add(out, logprobs.n > 0 ? logprobs : STR("[]"));
+    }
     if (o->part->kind == PART_TOOL_CALL && !o->part->custom && done) {
         buf_add(out, STR(",\"name\":"));
         buf_add_json_str(out, o->part->name);
@@ -191,29 +196,40 @@ static void open_part(struct responses_writer *w, const struct delta *d, struct 
     o->has_part = true;
 }
 
-static void add_text(struct responses_writer *w, struct responses_open *o, struct str text, struct buf *out)
+static void keep_logprobs(struct responses_writer *w, struct responses_open *o, struct str list)
 {
-    if (text.n == 0 || o->part->kind == PART_REDACTED) return;
+    if (list.n <= 2) return;
+    if (o->logprobs.bytes > 0) keep(w, &o->logprobs, STR(","));
+    keep(w, &o->logprobs, str_slice(list, 1, list.n - 1));
+}
+
+static void add_text(struct responses_writer *w, struct responses_open *o, struct str text, struct str logprobs,
+                     struct buf *out)
+{
+    if ((text.n == 0 && logprobs.n == 0) || o->part->kind == PART_REDACTED) return;
     if (o->part->kind == PART_REASONING && !o->has_part) {
         part_event(w, o, false, out);
         o->has_part = true;
     }
     keep(w, &o->text, text);
-    text_event(w, o, false, text, out);
+    keep_logprobs(w, o, logprobs);
+    text_event(w, o, false, text, logprobs, out);
 }
 
 static void close_part(struct responses_writer *w, struct responses_open *o, struct buf *out)
 {
     *find(w, o->index) = o->next;
     bool function = o->part->kind == PART_TOOL_CALL && !o->part->custom;
-    if (function && o->text.bytes == 0) add_text(w, o, STR("{}"), out);
+    if (function && o->text.bytes == 0) add_text(w, o, STR("{}"), STR_NULL, out);
     struct str text = joined(w, &o->text);
     if (function)
         o->part->arguments = text;
     else
         o->part->text = text;
     o->part->signature = joined(w, &o->signature);
-    if (o->has_part || o->part->kind == PART_TOOL_CALL) text_event(w, o, true, text, out);
+    if (o->logprobs.bytes > 0)
+        o->part->logprobs = arena_printf(w->base.arena, "[%.*s]", STR_FMT(joined(w, &o->logprobs)));
+    if (o->has_part || o->part->kind == PART_TOOL_CALL) text_event(w, o, true, text, o->part->logprobs, out);
     if (o->has_part) part_event(w, o, true, out);
     item_event(w, o, "response.output_item.done", out);
 }
@@ -232,7 +248,7 @@ static void write_finish(struct responses_writer *w, const struct delta *d, stru
     const struct delta refusal = {.kind = DELTA_OPEN, .part = PART_REFUSAL, .index = UINT32_MAX};
     open_part(w, &refusal, out);
     struct responses_open *o = *find(w, UINT32_MAX);
-    add_text(w, o, d->text, out);
+    add_text(w, o, d->text, STR_NULL, out);
     close_part(w, o, out);
 }
 
@@ -270,7 +286,7 @@ void responses_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_OPEN: open_part(w, d, out); break;
     case DELTA_TEXT:
     case DELTA_ARGUMENTS:
-        if (o != NULL) add_text(w, o, d->text, out);
+        if (o != NULL) add_text(w, o, d->text, d->logprobs, out);
         break;
     case DELTA_SIGNATURE:
         if (o != NULL) keep(w, &o->signature, d->text);

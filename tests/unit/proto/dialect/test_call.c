@@ -163,6 +163,53 @@ static void url_images_cost(void **state)
     assert_true(c.input_bound > 40000);
 }
 
+/* In whichever words a client asks for reasoning, or asks for none: it decides how some models are asked. */
+static void reasoning_in_every_dialect(void **state)
+{
+    (void)state;
+#define CHAT   "\"model\":\"m\",\"messages\":[]"
+#define CONFIG "{\"contents\":[],\"generationConfig\":{\"thinkingConfig\":{"
+#define MORE   "{\"messages\":[],\"additionalModelRequestFields\":{"
+    static const struct {
+        enum dialect_id client;
+        const char *body;
+        enum call_reasoning said;
+    } rows[] = {
+        {DIALECT_OPENAI_CHAT, "{" CHAT "}", CALL_REASONING_UNSAID},
+        {DIALECT_OPENAI_CHAT, "{" CHAT ",\"reasoning_effort\":null}", CALL_REASONING_UNSAID},
+        {DIALECT_OPENAI_CHAT, "{" CHAT ",\"reasoning_effort\":\"low\"}", CALL_REASONING_ON},
+        {DIALECT_OPENAI_CHAT, "{" CHAT ",\"reasoning_effort\":\"none\"}", CALL_REASONING_OFF},
+        {DIALECT_OPENAI_CHAT, "{" CHAT ",\"reasoning\":{\"enabled\":false}}", CALL_REASONING_OFF},
+        {DIALECT_OPENAI_CHAT, "{" CHAT ",\"reasoning\":{\"max_tokens\":2000}}", CALL_REASONING_ON},
+        {DIALECT_ANTHROPIC, "{" CHAT ",\"thinking\":{\"type\":\"adaptive\"}}", CALL_REASONING_ON},
+        {DIALECT_ANTHROPIC, "{" CHAT ",\"thinking\":{\"type\":\"disabled\"},\"output_config\":{\"effort\":\"high\"}}",
+         CALL_REASONING_OFF},
+        {DIALECT_ANTHROPIC, "{" CHAT ",\"output_config\":{\"effort\":\"high\"}}", CALL_REASONING_ON},
+        {DIALECT_ANTHROPIC, "{" CHAT ",\"output_config\":{\"format\":{}}}", CALL_REASONING_UNSAID},
+        {DIALECT_COHERE, "{" CHAT ",\"thinking\":{\"type\":\"disabled\"}}", CALL_REASONING_OFF},
+        {DIALECT_OLLAMA, "{" CHAT ",\"think\":false}", CALL_REASONING_OFF},
+        {DIALECT_OLLAMA, "{" CHAT ",\"think\":\"high\"}", CALL_REASONING_ON},
+        {DIALECT_RESPONSES, "{\"model\":\"m\",\"input\":\"x\",\"reasoning\":{\"summary\":\"auto\"}}",
+         CALL_REASONING_UNSAID},
+        {DIALECT_RESPONSES, "{\"model\":\"m\",\"input\":\"x\",\"reasoning\":{\"effort\":\"none\"}}",
+         CALL_REASONING_OFF},
+        {DIALECT_GEMINI, CONFIG "\"thinkingBudget\":0}}}", CALL_REASONING_OFF},
+        {DIALECT_GEMINI, CONFIG "\"thinking_budget\":-1}}}", CALL_REASONING_ON},
+        {DIALECT_GEMINI, CONFIG "\"thinkingLevel\":\"LOW\"}}}", CALL_REASONING_ON},
+        {DIALECT_GEMINI, CONFIG "\"includeThoughts\":true}}}", CALL_REASONING_UNSAID},
+        {DIALECT_CONVERSE, MORE "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}}}", CALL_REASONING_ON},
+        {DIALECT_CONVERSE, MORE "\"reasoning_effort\":\"none\"}}", CALL_REASONING_OFF},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct endpoint_place place = {.model = STR("m")};
+        struct call c = {0};
+        struct str why = STR_NULL;
+        if (call_read_at(rows[i].client, &place, str_of(rows[i].body), &arena, &c, &why) != WEIR_OK ||
+            c.reasoning != rows[i].said)
+            fail_msg("row %zu: %d: %.*s", i, (int)c.reasoning, STR_FMT(why));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +219,7 @@ int main(void)
         cmocka_unit_test_teardown(refusals, teardown),
         cmocka_unit_test_teardown(media_bound, teardown),
         cmocka_unit_test_teardown(url_images_cost, teardown),
+        cmocka_unit_test_teardown(reasoning_in_every_dialect, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,13 @@ static void tools_beside_reasoning_go_through_responses(void **state)
         {"gpt-5.4", both, true, CALL_REASONING_ON, DIALECT_RESPONSES},
         {"gpt-5.2", both, true, CALL_REASONING_ON, DIALECT_OPENAI_CHAT},
         {"llama-3.3", both, true, CALL_REASONING_ON, DIALECT_OPENAI_CHAT},
+        {"gpt-5.1-codex-max", both, false, CALL_REASONING_UNSAID, DIALECT_RESPONSES},
+        {"codex-mini-latest", both, false, CALL_REASONING_UNSAID, DIALECT_RESPONSES},
+        {"openai/gpt-5-pro", both, false, CALL_REASONING_OFF, DIALECT_RESPONSES},
+        {"o3-deep-research", both, false, CALL_REASONING_UNSAID, DIALECT_RESPONSES},
+        {"gpt-5-codex", chat, true, CALL_REASONING_UNSAID, DIALECT_OPENAI_CHAT},
+        {"gemini-2.5-pro", both, true, CALL_REASONING_UNSAID, DIALECT_OPENAI_CHAT},
+        {"ft:gpt-4.1-mini:acme-pro::x", both, true, CALL_REASONING_UNSAID, DIALECT_OPENAI_CHAT},
     };
     static const enum dialect_id clients[] = {DIALECT_OPENAI_CHAT, DIALECT_ANTHROPIC, DIALECT_GEMINI};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
