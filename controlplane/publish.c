@@ -119,6 +119,8 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
     else if (p->responses == RESPONSES_NATIVE && type->dialect == DIALECT_OPENAI_CHAT)
         row.dialects |= PROVIDER_SPEAKS(RESPONSES); /* of a host whose type does not know that it does */
     row.allow_private = p->may_dial_private;
+    row.fetch_media = p->fetch_media;
+    row.fetch_media_private = p->fetch_media_private;
     row.auth = SIGNER_NONE;
     row.region = snap_add_text(b, p->region);
     row.api_version = snap_add_text(b, p->api_version);

@@ -57,6 +57,7 @@ static void origin_read(struct worker *w, const struct snap *sn, const struct sn
     o->print = print_add(o->print, ca);
     if (!url_parse_ip(host, &o->family, o->ip)) o->family = 0;
     if (p->tls) o->trust = trust_find(w, ca);
+    if (p->fetch_media) o->media = trust_find(w, STR_NULL);
 }
 
 struct generation *generation_open(struct worker *w, int snapshot_fd, int secrets_fd, const char **ret_why)
@@ -82,7 +83,10 @@ void generation_unref(struct generation **gp)
     struct generation *g = *gp;
     *gp = NULL;
     if (g == NULL || --g->refs > 0) return;
-    for (uint32_t i = 0; i < g->sn->s->providers.n; i++) trust_unref(&g->origins[i].trust);
+    for (uint32_t i = 0; i < g->sn->s->providers.n; i++) {
+        trust_unref(&g->origins[i].trust);
+        trust_unref(&g->origins[i].media);
+    }
     explicit_bzero(g->origins, g->sn->s->providers.n * sizeof *g->origins);
     snap_unref(&g->sn);
     free(g->origins);

@@ -29,6 +29,7 @@ struct origin {
     uint64_t
         print; /* of host, port, TLS and CA: a connection or a TLS ticket is only used for the print it was made for */
     struct trust *trust; /* NULL without TLS */
+    struct trust *media; /* fetch_media: the system's authorities; else NULL */
     int family;          /* 4 or 6 where the host is an address, else 0 */
     uint8_t ip[16];
     struct sign_cache sign; /* holds what can sign: wiped with the generation */

@@ -5,6 +5,7 @@
 #include "dataplane/core.h"
 #include "dataplane/generation.h"
 #include "dataplane/headers.h"
+#include "dataplane/media.h"
 #include "dataplane/meter.h"
 #include "dataplane/relay.h"
 #include "dataplane/reply.h"
@@ -30,7 +31,8 @@ struct step {
 };
 
 #define STEPS(X) \
-    X(identify) X(admit) X(route) X(encode) X(connect) X(send) X(head) X(stream) X(retry) X(pause) X(refuse) X(settle)
+    X(identify)  \
+    X(admit) X(route) X(encode) X(fetch) X(connect) X(send) X(head) X(stream) X(retry) X(pause) X(refuse) X(settle)
 #define X(n)                                               \
     static const struct step *step_##n(struct request *r); \
     static const struct step STEP_##n = {#n, step_##n};
@@ -177,6 +179,8 @@ static enum weir_err encode_chat(struct request *r, struct buf *body, struct str
                                        .max_completion_tokens = type->newer_max_tokens,
                                        .invoke = asked == DIALECT_ANTHROPIC && type->claude_invoked,
                                        .bare_count = type->path != NULL,
+                                       .bytes_only = asked == DIALECT_ANTHROPIC && type->path != NULL,
+                                       .media = r->provider->fetch_media ? &r->media : NULL,
                                        .quirks = host_quirks_of(r->provider->type),
                                        .id = str_of(r->id),
                                        .now_s = r->started_wall_ns / 1000000000};
@@ -209,6 +213,10 @@ static const struct step *step_encode(struct request *r)
     secret_pick(r);
     enum weir_err e = request_is_passed(r) ? encode_passed(r, body, &why) : encode_chat(r, body, &why);
     r->has_exchange = r->x.target != NULL;
+    if (e == WEIR_OK && r->x.media_wanted > 0) {
+        r->attempt_err = before;
+        return &STEP_fetch;
+    }
     if (e == WEIR_OK && !request_is_passed(r)) give_form_of_host(r);
     if (e == WEIR_OK) e = headers_write_request(r, buf_view(body), head);
     if (e == WEIR_UP_AUTH) why = STR("there is no credential for it at present");
@@ -226,6 +234,16 @@ static const struct step *step_encode(struct request *r)
     meter_attempt_begin(r);
     breaker_begin(r);
     return &STEP_connect;
+}
+
+/* ---- fetch: what the client names by URL and this target takes only as bytes ---- */
+
+static const struct step *step_fetch(struct request *r)
+{
+    if (media_fetch(r)) return &STEP_encode;
+    if (uv_now(&r->w->loop) >= r->total_at_ms && r->total_at_ms != 0)
+        return request_fail(r, WEIR_UP_TIMEOUT_TOTAL, STR("what the request names by URL did not come in time"));
+    return request_wait(r);
 }
 
 /* ---- connect: a connection, from the pool or new ---- */
@@ -382,6 +400,7 @@ static const struct step *step_refuse(struct request *r)
 static const struct step *step_settle(struct request *r)
 {
     if (r->in_attempt) attempt_over(r, OUTCOME_CANCELLED, r->err, r->why);
+    media_stop(r);
     upstream_close(&r->up);
     if (r->record_waits)
         meter_commit(r, true);
@@ -565,6 +584,7 @@ static void request_close(struct request *r)
     reuse(&r->keep.held);
     reuse(&r->keep.out);
     reuse(&r->keep.head);
+    reuse(&r->keep.media);
     slab_give(&r->w->request_slab, r);
     client_done(c, keep, whole);
 }
@@ -580,5 +600,6 @@ void request_free_bufs(void *o)
     buf_fini(&k->hosted);
     buf_fini(&k->held);
     buf_fini(&k->out);
+    buf_fini(&k->media);
     buf_fini(&k->head);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "dataplane/client.h"
+#include "dataplane/media.h"
 #include "dataplane/route.h"
 #include "dataplane/upstream.h"
 #include "proto/base/arena.h"
@@ -33,6 +34,7 @@ enum request_fact {
     FACT_UP_CONNECTED = 1024,
     FACT_UP_FAILED = 2048,
     FACT_UP_DATA = 4096,
+    FACT_LOOKED_UP = 8192, /* the name of a place that media are fetched from */
     FACT_UP_ALL = FACT_UP_SHAKING | FACT_UP_CONNECTED | FACT_UP_FAILED | FACT_UP_DATA,
 };
 
@@ -56,6 +58,7 @@ struct request_keep {
     struct buf held;   /* answer bytes that the client has not been given: before the commit point; unary */
     struct buf out;    /* client bytes being made */
     struct buf head;   /* of the answer to the client */
+    struct buf media;  /* base64 of what is being fetched */
 };
 
 /* An error answer of a provider that may be passed on as it is. */
@@ -85,9 +88,11 @@ struct request {
     const struct dialect *dialect; /* of the client; guessed where the endpoint is unknown */
     const struct snap_key *key;
     struct call call;
-    struct str raw_provider; /* /p/NAME */
-    struct str client_name;  /* product and version of the User-Agent */
-    struct str origin;       /* an allowed Origin: echoed for the browser */
+    struct media_list media;  /* what the body names by URL and was or is to be fetched */
+    struct fetching fetching; /* the one under way */
+    struct str raw_provider;  /* /p/NAME */
+    struct str client_name;   /* product and version of the User-Agent */
+    struct str origin;        /* an allowed Origin: echoed for the browser */
     bool identified;
     char id[32];
 

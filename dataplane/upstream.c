@@ -89,6 +89,7 @@ static void flush_tls(struct upstream *u)
 
 static void keep_ticket(struct upstream *u)
 {
+    if (u->provider_id == ID_NONE) return;
     struct pool *p = &u->w->pools[u->provider_id];
     struct buf ticket = {0};
     if (tls_ticket(u->tls, &ticket) && buf_len(&ticket) <= TICKET_BYTES) {
@@ -222,9 +223,8 @@ static void won(struct upstream *u, struct wire *x)
         connected(u);
         return;
     }
-    u->tls = u->trust->tls == NULL
-                 ? NULL
-                 : tls_new(u->trust->tls, u->host, pool_ticket(&u->w->pools[u->provider_id], u->print));
+    struct str ticket = u->provider_id == ID_NONE ? STR_NULL : pool_ticket(&u->w->pools[u->provider_id], u->print);
+    u->tls = u->trust->tls == NULL ? NULL : tls_new(u->trust->tls, u->host, ticket);
     if (u->tls == NULL) {
         fail(u, WEIR_UP_TLS, u->trust->why != NULL ? u->trust->why : "no TLS session could be made");
         return;
@@ -283,7 +283,7 @@ static int start_wire(struct upstream *u, struct wire **slot, const struct tick_
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } to = {0};
-    uint16_t port = htons(u->r->provider->port);
+    uint16_t port = htons(u->port);
     if (a->family == 4) {
         to.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
         memcpy(&to.v4.sin_addr, a->ip, 4);
@@ -360,6 +360,30 @@ static void count(struct worker *w, int by)
     atomic_fetch_add_explicit(&w->me->upstreams, (uint32_t)by, memory_order_relaxed);
 }
 
+static struct upstream *make(struct request *r)
+{
+    struct worker *w = r->w;
+    bool new;
+    struct upstream *u = slab_take(&w->upstream_slab, &new);
+    struct buf left = u->left;
+    if (new)
+        http1_init(&u->in, HTTP1_RESPONSE, &http1_response_limits);
+    else
+        http1_reset(&u->in);
+    u->w = w;
+    u->r = r;
+    u->address_n = u->address_next = 0;
+    u->state = UPSTREAM_DIAL;
+    u->left = left;
+    u->reused = u->paused = u->eof = u->closed_cleanly = u->got_bytes = u->ended = u->redial = false;
+    u->err = WEIR_OK;
+    u->fresh = STR_NULL;
+    deadline_init(&u->step, &w->loop, on_step, u);
+    list_push_back(&w->upstreams, &u->all);
+    count(w, 1);
+    return u;
+}
+
 struct upstream *upstream_open(struct request *r, bool fresh)
 {
     struct worker *w = r->w;
@@ -376,35 +400,34 @@ struct upstream *upstream_open(struct request *r, bool fresh)
         r->facts |= FACT_UP_CONNECTED;
         return u;
     }
-    bool new;
-    u = slab_take(&w->upstream_slab, &new);
-    struct buf left = u->left;
-    if (new)
-        http1_init(&u->in, HTTP1_RESPONSE, &http1_response_limits);
-    else
-        http1_reset(&u->in);
-    u->w = w;
-    u->r = r;
+    u = make(r);
     u->provider_id = p->id;
+    u->port = p->port;
     u->print = o->print;
     u->trust = o->trust != NULL ? trust_ref(o->trust) : NULL;
     u->host = snap_text(r->gen->sn, p->host);
     u->allow_private = p->allow_private;
     u->is_name = o->family == 0;
-    u->address_n = u->address_next = 0;
-    u->state = UPSTREAM_DIAL;
-    u->left = left;
-    u->reused = u->paused = u->eof = u->closed_cleanly = u->got_bytes = u->ended = u->redial = false;
-    u->err = WEIR_OK;
-    u->fresh = STR_NULL;
-    deadline_init(&u->step, &w->loop, on_step, u);
-    list_push_back(&w->upstreams, &u->all);
-    count(w, 1);
     if (o->family != 0) {
         u->address[0].family = (uint8_t)o->family;
         memcpy(u->address[0].ip, o->ip, 16);
         u->address_n = 1;
     }
+    return u;
+}
+
+struct upstream *upstream_open_to(struct request *r, const struct upstream_place *place)
+{
+    struct upstream *u = make(r);
+    u->provider_id = ID_NONE;
+    u->port = place->port;
+    u->print = 0;
+    u->trust = place->trust != NULL ? trust_ref(place->trust) : NULL;
+    u->host = place->host;
+    u->allow_private = true;
+    u->is_name = false;
+    u->address_n = place->address_n < SHM_ADDRESSES ? place->address_n : SHM_ADDRESSES;
+    memcpy(u->address, place->address, u->address_n * sizeof u->address[0]);
     return u;
 }
 
@@ -505,7 +528,7 @@ void upstream_release(struct upstream **up)
     *up = NULL;
     if (u == NULL) return;
     u->r = NULL;
-    if (u->wire == NULL || !may_be_reused(u)) {
+    if (u->wire == NULL || u->provider_id == ID_NONE || !may_be_reused(u)) {
         upstream_close(&u);
         return;
     }

@@ -49,7 +49,8 @@ struct upstream {
     enum upstream_state state;
 
     /* where to */
-    uint16_t provider_id; /* stable: the pool's */
+    uint16_t provider_id; /* stable: the pool's; ID_NONE: no provider's, it is used once */
+    uint16_t port;
     bool allow_private, is_name;
     uint64_t print;
     struct trust *trust;
@@ -80,6 +81,16 @@ struct upstream {
 /* From the pool or newly dialled. FACT_UP_CONNECTED follows, at once for a pooled one; or FACT_UP_FAILED with err and detail.
  * fresh: a pooled connection has just failed this request. */
 struct upstream *upstream_open(struct request *r, bool fresh);
+
+/* Somebody else's server, for one exchange. Whoever gives the addresses has looked at each: no other is dialled. */
+struct upstream_place {
+    struct str host; /* for TLS; lives until FACT_UP_CONNECTED */
+    uint16_t port;
+    struct trust *trust; /* NULL: without TLS */
+    const struct tick_address *address;
+    unsigned address_n; /* 1 to SHM_ADDRESSES */
+};
+struct upstream *upstream_open_to(struct request *r, const struct upstream_place *place);
 
 /* After upstream_open() of one that is not pooled: begins. May end in FACT_UP_FAILED at once. */
 void upstream_dial(struct upstream *u);

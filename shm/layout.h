@@ -91,7 +91,9 @@ struct snap_provider {
     struct snap_str region;      /* AWS: signed */
     struct snap_str api_version; /* Azure's dated form of URLs; empty: the v1 form */
     uint8_t token;               /* the credential is in tick.token */
-    uint8_t spare[7];
+    uint8_t fetch_media;         /* what it does not take by URL is fetched for it */
+    uint8_t fetch_media_private; /* also from private addresses and any port */
+    uint8_t spare[5];
 };
 
 struct snap_target {

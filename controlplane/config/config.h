@@ -89,6 +89,7 @@ struct config_provider {
     struct str ca_file;
     int responses; /* enum config_responses */
     bool allow_private;
+    bool fetch_media, fetch_media_private;
     struct config_price price;
     struct str region, project, location, api_version;
     struct named_texts deployments; /* Azure: model to deployment */

@@ -109,7 +109,10 @@ KEY(provider, tenant_id, TEXT, credential.tenant, 0, 0, "", LIVE, "Entra; none: 
 KEY(provider, client_id, TEXT, credential.client_id, 0, 0, "", LIVE, "Entra; none: AZURE_CLIENT_ID")
 KEY(provider, client_secret, SECRET, credential.client_secret, 0, 0, "", LIVE, "Entra; none: AZURE_CLIENT_SECRET")
 KEY(provider, client_secret_file, FILE, credential.client_secret_file, 0, 0, "", LIVE, "file that holds client_secret")
-LATER(provider, fetch_media)
+KEY(provider, fetch_media, BOOL, fetch_media, 0, 0, "false", LIVE,
+    "images, files and sound that a client names by URL and this provider takes only as bytes are fetched from public addresses")
+KEY(provider, fetch_media_private, BOOL, fetch_media_private, 0, 0, "false", LIVE,
+    "with fetch_media: from private addresses and any port, too; link-local ones stay shut")
 KEY(provider, scope, TEXT, credential.scope, 0, 0, "", LIVE,
     "Google, Entra: what the token is for; none: as the vendor asks")
 KEY(provider, token_url, TEXT, credential.token_url, 0, 0, "", LIVE,

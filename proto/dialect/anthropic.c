@@ -3,6 +3,11 @@
 #include "proto/dialect/client_error.h"
 #include "proto/dialect/upstream_error.h"
 
+static bool takes_url(const struct part *p)
+{
+    return p->kind == PART_IMAGE || p->kind == PART_DOCUMENT;
+}
+
 const struct dialect anthropic = {
     .id = DIALECT_ANTHROPIC,
     .name = "anthropic",
@@ -10,6 +15,7 @@ const struct dialect anthropic = {
     .write_request = anthropic_write_request,
     .read_answer = anthropic_read_answer,
     .write_answer = anthropic_write_answer,
+    .takes_url = takes_url,
     .reader_bytes = sizeof(struct anthropic_reader),
     .writer_bytes = sizeof(struct anthropic_writer),
     .read_event = anthropic_read_event,

@@ -47,6 +47,9 @@ struct answer_headers {
     struct str date;       /* of the answer: what a retry-after that is a date is counted from */
 };
 
+struct part;
+struct media_list;
+
 /* What the configuration and the clock know of a target and its writer cannot; all zero: nothing is known. */
 struct target_hints {
     int64_t max_output;               /* tokens the model can give at most; 0 unknown */
@@ -54,8 +57,10 @@ struct target_hints {
     bool invoke;                      /* Anthropic: behind Bedrock's InvokeModel, which wraps the events of a stream */
     const struct host_quirks *quirks; /* OpenAI: what this host refuses (host_quirks.h); NULL: nothing known */
     bool bare_count; /* Gemini: countTokens takes the request as it is (Vertex), not in a member of its own */
-    struct str id;   /* of this call: names an answer whose provider gives it none */
-    uint64_t now_s;  /* seconds since 1970, for `created`; 0 unknown */
+    bool bytes_only; /* images and files by URL are not taken, whatever the dialect says (a Claude behind a cloud) */
+    struct media_list *media; /* what was fetched and what is to be (media.h); NULL: URLs are not fetched */
+    struct str id;            /* of this call: names an answer whose provider gives it none */
+    uint64_t now_s;           /* seconds since 1970, for `created`; 0 unknown */
 };
 
 /* What a path is made of where the model stands in it. */
@@ -76,6 +81,8 @@ struct dialect {
                                    struct buf *out, struct loss *loss, struct arena *a, struct str *ret_why);
     enum weir_err (*read_answer)(struct str json, struct arena *a, struct answer **ret_answer, struct str *ret_why);
     void (*write_answer)(const struct answer *answer, struct buf *out);
+
+    bool (*takes_url)(const struct part *p); /* the provider fetches a part by http(s) URL itself; NULL: none */
 
     /* Streams. st is the dialect's own state, new per attempt: zeroed memory of that size, which begins with a struct
      * stream_reader or stream_writer (chat.h) that is filled in. */

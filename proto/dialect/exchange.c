@@ -5,6 +5,7 @@
 #include "proto/dialect/custom_tool.h"
 #include "proto/dialect/embed.h"
 #include "proto/dialect/host_quirks.h"
+#include "proto/dialect/media.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
 #include "proto/dialect/stop_cut.h"
@@ -23,6 +24,9 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
     struct loss loss = {.n = 0};
     enum weir_err e = x->client->read_request(body, x->arena, &x->chat, ret_why);
     if (e == WEIR_OK) x->chat->stream = x->stream; /* where it stands in the path, the reader cannot know */
+    if (e == WEIR_OK && x->hints.media != NULL)
+        e = media_inline(x->chat, x->target, x->hints.bytes_only, x->hints.media, x->arena, &x->media_wanted, ret_why);
+    if (x->media_wanted > 0) return e;
     if (e == WEIR_OK) e = x->target->write_request(x->chat, model, &x->hints, out, &loss, x->arena, ret_why);
     if (e != WEIR_OK) return e;
     chat_lose_shared(x->chat, &loss);

@@ -62,10 +62,11 @@ struct exchange {
     struct str finish;       /* normal word: stop, length, tool_calls, content_filter, refusal …; empty: none seen */
     struct str answer_model; /* as the provider names it */
     struct str answer_id;
-    int64_t max_output; /* tokens the provider was asked for at most; -1: none said */
-    struct str loss;    /* value of x-weir-loss, set by exchange_request(); empty: nothing was lost */
-    struct str tail;    /* passed: the path at the provider, behind its version */
-    bool as_base64;     /* embed.c: the client wants its vectors so */
+    int64_t max_output;    /* tokens the provider was asked for at most; -1: none said */
+    struct str loss;       /* value of x-weir-loss, set by exchange_request(); empty: nothing was lost */
+    struct str tail;       /* passed: the path at the provider, behind its version */
+    unsigned media_wanted; /* what has to be fetched before this can be encoded (media.h): nothing was written */
+    bool as_base64;        /* embed.c: the client wants its vectors so */
     const struct endpoint
         *passed; /* no chat: the bytes pass through, `client` and `target` are whose errors are written */
     size_t

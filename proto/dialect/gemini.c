@@ -28,6 +28,16 @@ static void write_path(const struct target_path *t, struct buf *out)
     buf_addz(out, gemini_method(t->stream, t->counts, t->json_array));
 }
 
+/* Its own files, and videos of YouTube; only newer models fetch what else lies in the web. Source: Gemini API reference, FileData. */
+static bool takes_url(const struct part *p)
+{
+    static const char *const OWN[] = {"https://generativelanguage.googleapis.com/", "https://www.youtube.com/",
+                                      "https://youtu.be/"};
+    for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
+        if (str_starts(p->data, str_of(OWN[i]))) return true;
+    return false;
+}
+
 const struct dialect gemini = {
     .id = DIALECT_GEMINI,
     .name = "gemini",
@@ -35,6 +45,7 @@ const struct dialect gemini = {
     .write_request = gemini_write_request,
     .read_answer = gemini_read_answer,
     .write_answer = gemini_write_answer,
+    .takes_url = takes_url,
     .reader_bytes = sizeof(struct gemini_reader),
     .writer_bytes = sizeof(struct gemini_writer),
     .read_event = gemini_read_event,

@@ -9,6 +9,11 @@ static void write_error(enum weir_err e, struct str message, struct str request_
     openai_error_write(e, message, out);
 }
 
+static bool takes_url(const struct part *p)
+{
+    return p->kind == PART_IMAGE;
+}
+
 const struct dialect openai_chat = {
     .id = DIALECT_OPENAI_CHAT,
     .name = "openai",
@@ -16,6 +21,7 @@ const struct dialect openai_chat = {
     .write_request = openai_chat_write_request,
     .read_answer = openai_chat_read_answer,
     .write_answer = openai_chat_write_answer,
+    .takes_url = takes_url,
     .reader_bytes = sizeof(struct openai_chat_reader),
     .writer_bytes = sizeof(struct openai_chat_writer),
     .read_event = openai_chat_read_event,

@@ -14,6 +14,11 @@ static void write_end(struct buf *out)
     (void)out; /* the terminal event holds the whole response: there is no bare one */
 }
 
+static bool takes_url(const struct part *p)
+{
+    return p->kind == PART_IMAGE || p->kind == PART_DOCUMENT;
+}
+
 const struct dialect responses = {
     .id = DIALECT_RESPONSES,
     .name = "responses",
@@ -21,6 +26,7 @@ const struct dialect responses = {
     .write_request = responses_write_request,
     .read_answer = responses_read_answer,
     .write_answer = responses_write_answer,
+    .takes_url = takes_url,
     .reader_bytes = sizeof(struct responses_reader),
     .writer_bytes = sizeof(struct responses_writer),
     .read_event = responses_read_event,

@@ -143,6 +143,15 @@ bool url_address_is_private(int family, const uint8_t ip[16])
     return is_private_v6(ip) || is_in(ip, teredo, 1); /* Teredo leads to any IPv4 address through a relay */
 }
 
+bool url_address_is_link_local(int family, const uint8_t ip[16])
+{
+    static const struct block v4[] = {{{169, 254}, 16}}, v6[] = {{{0xfe, 0x80}, 10}};
+    static const struct block aws[] = {{{0xfd, 0x00, 0x0e, 0xc2}, 32}};
+    if (family == 4) return is_in(ip, v4, 1);
+    size_t at = embedded_v4_at(ip);
+    return at > 0 ? is_in(ip + at, v4, 1) : is_in(ip, v6, 1) || is_in(ip, aws, 1);
+}
+
 /* ---- Authorities ---- */
 
 /* A name that ends in a number is an address to some resolvers ("127.1", "0x7f000001", "2130706433"): WHATWG URL, "ends in a number". */

@@ -31,4 +31,6 @@ void url_percent_encode(struct str text, const char *keep, struct buf *out);
 /* Loopback, private, link-local, CGNAT, multicast, unspecified, documentation, 6to4 / NAT64 / mapped forms of these.
  * family 4: ip[0..3]; 6: ip[0..15]. Source: IANA special-purpose address registries. */
 bool url_address_is_private(int family, const uint8_t ip[16]);
+/* 169.254/16, fe80::/10 and Amazon's fd00:ec2::/32: where clouds keep their metadata. */
+bool url_address_is_link_local(int family, const uint8_t ip[16]);
 bool url_parse_ip(struct str host, int *ret_family, uint8_t ret_ip[16]);
