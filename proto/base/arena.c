@@ -106,3 +106,22 @@ struct str arena_printf(struct arena *a, const char *format, ...)
     va_end(args);
     return (struct str){p, (size_t)n};
 }
+
+void arena_text_add(struct arena_text *g, struct arena *a, struct str piece)
+{
+    if (piece.n == 0) return;
+    if (g->cap - g->n < piece.n) {
+        size_t cap = (g->n + piece.n) * 2;
+        char *to = arena_alloc(a, cap);
+        if (g->n > 0) memcpy(to, g->p, g->n);
+        g->p = to;
+        g->cap = cap;
+    }
+    memcpy(g->p + g->n, piece.p, piece.n);
+    g->n += piece.n;
+}
+
+struct str arena_text_view(const struct arena_text *g)
+{
+    return (struct str){g->p, g->n};
+}

@@ -26,3 +26,11 @@ void *arena_alloc(struct arena *a, size_t n) __attribute__((returns_nonnull)); /
 void *arena_zalloc(struct arena *a, size_t n) __attribute__((returns_nonnull));
 struct str arena_copy(struct arena *a, struct str s); /* the copy is NUL-terminated behind its n bytes */
 struct str arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A text that comes in pieces. Its room doubles in the arena: many small pieces cost no more than twice their length. */
+struct arena_text {
+    char *p;
+    size_t n, cap;
+};
+void arena_text_add(struct arena_text *g, struct arena *a, struct str piece);
+struct str arena_text_view(const struct arena_text *g); /* until the next piece */

@@ -20,6 +20,7 @@ const struct dialect anthropic = {
     .writer_bytes = sizeof(struct anthropic_writer),
     .read_event = anthropic_read_event,
     .write_delta = anthropic_write_delta,
+    .cites = CITES_ALL,
     .write_ping = anthropic_write_ping,
     .write_end = anthropic_write_end,
     .read_error = upstream_error_read,

@@ -29,6 +29,11 @@ enum finish anthropic_finish_of(struct str word);
 const char *anthropic_finish_word(enum finish f);
 void anthropic_write_arguments(struct str arguments, struct buf *out); /* as an object, whatever they are */
 
+/* anthropic_citations.c: of text blocks, in answers and in what a client sends back */
+bool anthropic_read_citation(yyjson_val *v, struct citation *ret_citation); /* false: of a kind that is not known */
+void anthropic_read_citations(yyjson_val *list, struct arena *a, struct citations *ret_list);
+void anthropic_write_citation(const struct citation *c, struct buf *out);
+
 /* anthropic_events.c: events in; anthropic_stream.c: events out */
 struct anthropic_reader {
     struct stream_reader base;

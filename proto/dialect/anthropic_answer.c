@@ -118,7 +118,7 @@ static void read_block(struct answer *answer, struct arena *a, yyjson_val *block
     if (str_is(type, "text")) {
         p = part_add(&answer->parts, a, PART_TEXT);
         p->text = tree_get_str(block, "text");
-        p->has_citations = yyjson_arr_size(tree_get(block, "citations")) > 0;
+        anthropic_read_citations(tree_get(block, "citations"), a, &p->citations);
     } else if (str_is(type, "tool_use")) {
         p = part_add(&answer->parts, a, PART_TOOL_CALL);
         p->id = tree_get_str(block, "id");
@@ -185,11 +185,34 @@ void anthropic_write_arguments(struct str arguments, struct buf *out)
     }
 }
 
+/* A text with citations is as many blocks as it has spans: a block is what rests on its citations. */
+static void write_cited(const struct part *p, struct buf *out)
+{
+    struct cited_walk walk;
+    struct cited_block block;
+    bool first = true;
+    cited_walk_init(&walk, p->text, &p->citations);
+    while (cited_walk_next(&walk, &block)) {
+        buf_addz(out, first ? "{\"type\":\"text\",\"text\":" : ",{\"type\":\"text\",\"text\":");
+        first = false;
+        buf_add_json_str(out, block.text);
+        for (unsigned i = 0; i < block.n; i++, block.first = block.first->next) {
+            buf_addz(out, i == 0 ? ",\"citations\":[" : ",");
+            anthropic_write_citation(block.first, out);
+        }
+        buf_addz(out, block.n > 0 ? "]}" : "}");
+    }
+}
+
 static void write_part(const struct part *p, struct buf *out)
 {
     switch (p->kind) {
     case PART_TEXT:
     case PART_REFUSAL:
+        if (p->citations.n > 0) {
+            write_cited(p, out);
+            return;
+        }
         buf_add(out, STR("{\"type\":\"text\",\"text\":"));
         buf_add_json_str(out, p->text);
         break;

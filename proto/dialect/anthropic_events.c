@@ -43,6 +43,13 @@ static void part_delta(struct sink *s, enum delta_kind kind, struct str text)
     if (text.n > 0) emit(s, &(struct delta){.kind = kind, .part = s->r->kind, .index = s->r->parts - 1, .text = text});
 }
 
+static void citation(struct sink *s, yyjson_val *v)
+{
+    struct citation c;
+    if (s->r->kind != PART_TEXT || !anthropic_read_citation(v, &c)) return;
+    emit(s, &(struct delta){.kind = DELTA_CITATION, .part = PART_TEXT, .index = s->r->parts - 1, .citation = &c});
+}
+
 static enum part_kind kind_of(struct str type)
 {
     if (str_is(type, "text")) return PART_TEXT;
@@ -92,6 +99,8 @@ static enum weir_err on_block_delta(struct sink *s, yyjson_val *root)
         part_delta(s, DELTA_ARGUMENTS, tree_get_str(delta, "partial_json"));
     else if (str_is(type, "signature_delta"))
         part_delta(s, DELTA_SIGNATURE, tree_get_str(delta, "signature"));
+    else if (str_is(type, "citations_delta"))
+        citation(s, tree_get(delta, "citation"));
     return WEIR_OK;
 }
 

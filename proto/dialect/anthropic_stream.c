@@ -60,9 +60,13 @@ static void block_delta(void *st, const struct serial_part *p, enum delta_kind k
     const char *head = p->kind == PART_REASONING ? "thinking_delta\",\"thinking" : "text_delta\",\"text";
     if (kind == DELTA_ARGUMENTS) head = "input_json_delta\",\"partial_json";
     if (kind == DELTA_SIGNATURE) head = "signature_delta\",\"signature";
+    if (kind == DELTA_CITATION) head = "citations_delta\",\"citation";
     event(out, "content_block_delta");
     buf_addf(out, ",\"index\":%u,\"delta\":{\"type\":\"%s\":", w->blocks.done, head);
-    buf_add_json_str(out, text);
+    if (kind == DELTA_CITATION)
+        buf_add(out, text);
+    else
+        buf_add_json_str(out, text);
     buf_addc(out, '}');
     event_end(out);
 }
@@ -112,6 +116,7 @@ void anthropic_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_ARGUMENTS:
     case DELTA_SIGNATURE:
     case DELTA_CLOSE: serial_take(&w->blocks, d, &BLOCKS, w, out); break;
+    case DELTA_CITATION: serial_cite(&w->blocks, d, anthropic_write_citation, &BLOCKS, w, out); break;
     case DELTA_FINISH:
         w->finish = d->finish;
         w->stop_sequence = arena_copy(w->base.arena, d->stop_sequence);

@@ -8,6 +8,7 @@
 
 #include "proto/base/arena.h"
 #include "proto/base/buf.h"
+#include "proto/dialect/citation.h"
 #include "proto/dialect/dialect.h"
 #include "proto/money/usage.h"
 
@@ -45,13 +46,14 @@ struct part {
     struct str text;     /* TEXT, REASONING, REFUSAL; TOOL_CALL of a custom tool: its input */
     struct str logprobs; /* TEXT of an answer: JSON array in OpenAI's form; empty: none */
 
-    enum part_source source; /* IMAGE, DOCUMENT, AUDIO */
-    struct str media_type;   /* "image/png"; AUDIO: its format word ("wav") */
-    struct str data;         /* base64 text, URL, plain text, or file id */
-    struct str title;        /* DOCUMENT: file name or title */
-    bool has_detail;         /* IMAGE: OpenAI's `detail` was given … */
-    struct str detail;       /* … and its word */
-    bool has_citations;      /* TEXT, DOCUMENT: citations were there or asked for */
+    enum part_source source;    /* IMAGE, DOCUMENT, AUDIO */
+    struct str media_type;      /* "image/png"; AUDIO: its format word ("wav") */
+    struct str data;            /* base64 text, URL, plain text, or file id */
+    struct str title;           /* DOCUMENT: file name or title */
+    bool has_detail;            /* IMAGE: OpenAI's `detail` was given … */
+    struct str detail;          /* … and its word */
+    bool has_citations;         /* DOCUMENT: they are asked for; TEXT: they were there */
+    struct citations citations; /* TEXT: what it rests on */
 
     struct str id;        /* TOOL_CALL, TOOL_RESULT: of the call */
     struct str name;      /* TOOL_CALL: of the function; OTHER: type of the block */
@@ -209,6 +211,7 @@ enum delta_kind {
     DELTA_TEXT,      /* of TEXT, REASONING or REFUSAL */
     DELTA_ARGUMENTS, /* of a TOOL_CALL */
     DELTA_SIGNATURE, /* of REASONING; whole, of REDACTED */
+    DELTA_CITATION,  /* of a TEXT that is open: citation */
     DELTA_CLOSE,
     DELTA_FINISH, /* finish, stop_sequence */
     DELTA_USAGE,  /* so far; the last one counts */
@@ -229,6 +232,8 @@ struct delta {
     struct str stop_sequence;
     const struct usage *usage;
     const struct upstream_error *error;
+    const struct citation *citation;
+    int64_t before;     /* CITATION, to a writer: characters of the texts before this part */
     uint64_t created_s; /* START; 0 unknown */
     unsigned choice;    /* of n > 1: above 0 there are only TEXT and ARGUMENTS, to be counted */
     bool usage_only;    /* the event that this came from holds nothing but usage: OpenAI's extra chunk */

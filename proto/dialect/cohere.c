@@ -42,6 +42,7 @@ const struct dialect cohere = {
     .framing = FRAMING_SSE,
     .read_event = cohere_read_event,
     .write_delta = cohere_write_delta,
+    .cites = CITES_ALL,
     .write_ping = write_ping,
     .write_end = write_end,
     .read_error = upstream_error_read,

@@ -28,6 +28,11 @@ bool cohere_read_usage(yyjson_val *usage, struct usage *u);
 void cohere_write_usage(const struct usage *u, struct buf *out);
 void cohere_write_error(enum weir_err e, struct str message, struct buf *out); /* {"message"} */
 
+/* cohere_citations.c. Of one citation each source is told; what comes back is the number of the content block, -1: of no text. */
+int64_t cohere_read_citation(yyjson_val *v, void (*found)(void *to, const struct citation *c), void *to);
+/* All with the same span go into one; what comes back is the first one of another. content: -1 not told. */
+const struct citation *cohere_write_citation(const struct citation *c, struct str text, int content, struct buf *out);
+
 /* cohere_events.c: both ways */
 struct cohere_reader {
     struct stream_reader base;
@@ -42,6 +47,8 @@ struct cohere_writer {
     struct stream_writer base;
     struct serial serial;
     struct str id;
+    unsigned citations;       /* told so far */
+    struct cohere_said *said; /* texts that are open: a citation repeats the words that it is for */
     enum finish finish;
     struct usage usage;
 };

@@ -53,6 +53,30 @@ void cohere_write_usage(const struct usage *u, struct buf *out)
 
 /* ---- Reading ---- */
 
+struct cited {
+    struct arena *arena;
+    struct part *part;
+};
+
+static void on_source(void *to, const struct citation *c)
+{
+    const struct cited *cited = to;
+    citation_add(&cited->part->citations, cited->arena, c);
+}
+
+static void read_citations(struct arena *a, yyjson_val *list, struct part *const *texts, size_t n_texts)
+{
+    size_t i, n;
+    yyjson_val *v;
+    yyjson_arr_foreach(list, i, n, v)
+    {
+        int64_t content = cohere_read_citation(v, NULL, NULL);
+        if (content < 0 || (size_t)content >= n_texts || texts[content] == NULL) continue;
+        struct cited cited = {a, texts[content]};
+        (void)cohere_read_citation(v, on_source, &cited);
+    }
+}
+
 static void add_text(struct answer *answer, struct arena *a, enum part_kind kind, struct str text)
 {
     if (text.n == 0) return;
@@ -77,11 +101,15 @@ enum weir_err cohere_read_answer(struct str json, struct arena *a, struct answer
     answer->id = tree_get_str(root, "id");
     answer->choices = 1;
     add_text(answer, a, PART_REASONING, tree_get_str(message, "tool_plan"));
+    size_t contents = yyjson_arr_size(tree_get(message, "content"));
+    struct part **texts = arena_zalloc(a, (contents + 1) * sizeof *texts); /* by the number of their block */
     yyjson_arr_foreach(tree_get(message, "content"), i, n, v)
     {
         add_text(answer, a, PART_REASONING, tree_get_str(v, "thinking"));
         add_text(answer, a, PART_TEXT, tree_get_str(v, "text"));
+        if (tree_get_str(v, "text").n > 0) texts[i] = answer->parts.last;
     }
+    read_citations(a, tree_get(message, "citations"), texts, contents);
     yyjson_arr_foreach(tree_get(message, "tool_calls"), i, n, v)
     {
         struct part *p = part_add(&answer->parts, a, PART_TOOL_CALL);
@@ -96,12 +124,17 @@ enum weir_err cohere_read_answer(struct str json, struct arena *a, struct answer
 
 /* ---- Writing ---- */
 
+static bool has_content(const struct part *p)
+{
+    return p->text.n > 0 && (p->kind == PART_REASONING || p->kind == PART_TEXT || p->kind == PART_REFUSAL);
+}
+
 static unsigned write_content(const struct answer *answer, struct buf *out)
 {
     unsigned n = 0;
     for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
         bool thought = p->kind == PART_REASONING;
-        if ((!thought && p->kind != PART_TEXT && p->kind != PART_REFUSAL) || p->text.n == 0) continue;
+        if (!has_content(p)) continue;
         buf_addz(out, n++ == 0 ? ",\"content\":[" : ",");
         buf_addz(out, thought ? "{\"type\":\"thinking\",\"thinking\":" : "{\"type\":\"text\",\"text\":");
         buf_add_json_str(out, p->text);
@@ -109,6 +142,25 @@ static unsigned write_content(const struct answer *answer, struct buf *out)
     }
     if (n > 0) buf_addc(out, ']');
     return n;
+}
+
+static void write_citations(const struct answer *answer, struct arena *a, struct buf *out)
+{
+    unsigned n = 0;
+    int content = 0;
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
+        if (!has_content(p)) continue;
+        struct text_map map = {0};
+        if (p->citations.n > 0) text_map_add(&map, a, p->text);
+        for (const struct citation *c = p->citations.first; c != NULL;) {
+            struct str words =
+                str_slice(p->text, (size_t)text_map_byte(&map, c->start), (size_t)text_map_byte(&map, c->end));
+            buf_addz(out, n++ == 0 ? ",\"citations\":[" : ",");
+            c = cohere_write_citation(c, words, content, out);
+        }
+        content++;
+    }
+    if (n > 0) buf_addc(out, ']');
 }
 
 static unsigned write_calls(const struct answer *answer, struct buf *out)
@@ -131,10 +183,14 @@ static unsigned write_calls(const struct answer *answer, struct buf *out)
 
 void cohere_write_answer(const struct answer *answer, struct buf *out)
 {
+    struct arena a;
     buf_add(out, STR("{\"id\":"));
     buf_add_json_str(out, answer->id);
     buf_add(out, STR(",\"message\":{\"role\":\"assistant\""));
     if (write_content(answer, out) + write_calls(answer, out) == 0) buf_add(out, STR(",\"content\":[]"));
+    arena_init(&a, 4096);
+    write_citations(answer, &a, out);
+    arena_fini(&a);
     buf_addf(out, "},\"finish_reason\":\"%s\",\"usage\":", cohere_finish_word(answer->finish));
     cohere_write_usage(&answer->usage, out);
     buf_addc(out, '}');

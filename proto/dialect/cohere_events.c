@@ -73,6 +73,18 @@ static void on_arguments(struct sink *s, yyjson_val *root, yyjson_val *message)
         text(s, PART_TOOL_CALL, tree_get_str(tree_get(tree_get(message, "tool_calls"), "function"), "arguments"));
 }
 
+static void on_source(void *to, const struct citation *c)
+{
+    struct sink *s = to;
+    s->emit(s->to, &(struct delta){.kind = DELTA_CITATION, .part = PART_TEXT, .index = s->r->parts - 1, .citation = c});
+}
+
+static void on_citation(struct sink *s, yyjson_val *root, yyjson_val *message)
+{
+    (void)root;
+    if (s->r->open && s->r->kind == PART_TEXT) (void)cohere_read_citation(tree_get(message, "citations"), on_source, s);
+}
+
 static void on_part_end(struct sink *s, yyjson_val *root, yyjson_val *message)
 {
     (void)root, (void)message;
@@ -100,9 +112,10 @@ static const struct {
     const char *type;
     void (*read)(struct sink *s, yyjson_val *root, yyjson_val *message);
 } EVENTS[] = {
-    {"content-delta", on_content},  {"content-start", on_content}, {"content-end", on_part_end},
-    {"tool-plan-delta", on_plan},   {"tool-call-start", on_call},  {"tool-call-delta", on_arguments},
-    {"tool-call-end", on_part_end}, {"message-start", on_start},   {"message-end", on_end},
+    {"content-delta", on_content},   {"content-start", on_content}, {"content-end", on_part_end},
+    {"tool-plan-delta", on_plan},    {"tool-call-start", on_call},  {"tool-call-delta", on_arguments},
+    {"tool-call-end", on_part_end},  {"message-start", on_start},   {"message-end", on_end},
+    {"citation-start", on_citation},
 };
 
 enum weir_err cohere_read_event(void *st, struct str name, struct str data, struct arena *a,
@@ -120,7 +133,7 @@ enum weir_err cohere_read_event(void *st, struct str name, struct str data, stru
     if (type.n == 0) type = name;
     for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++)
         if (str_is(type, EVENTS[i].type)) EVENTS[i].read(&s, root, tree_get(tree_get(root, "delta"), "message"));
-    return WEIR_OK; /* citations, and what may come to be */
+    return WEIR_OK;
 }
 
 /* ---- Writing ---- */
@@ -162,7 +175,18 @@ static void on_open(void *writer, const struct serial_part *p, struct buf *out)
 
 static void on_delta(void *writer, const struct serial_part *p, enum delta_kind kind, struct str text, struct buf *out)
 {
-    const struct cohere_writer *w = writer;
+    struct cohere_writer *w = writer;
+    if (kind == DELTA_CITATION) {
+        event("citation-start", out);
+        buf_addf(out, ",\"index\":%u,\"delta\":{\"message\":{\"citations\":", w->citations);
+        buf_add(out, text);
+        buf_add(out, STR("}}"));
+        event_end(out);
+        event("citation-end", out);
+        buf_addf(out, ",\"index\":%u", w->citations++);
+        event_end(out);
+        return;
+    }
     if (kind == DELTA_SIGNATURE || text.n == 0) return; /* there is no place for signatures */
     if (kind == DELTA_ARGUMENTS) {
         part_event(w, "tool-call-delta", out);
@@ -182,6 +206,54 @@ static void on_close(void *writer, const struct serial_part *p, struct buf *out)
 {
     part_event(writer, p->kind == PART_TOOL_CALL ? "tool-call-end" : "content-end", out);
     event_end(out);
+}
+
+/* The words of a text that is open, for what is cited in it. */
+struct cohere_said {
+    struct cohere_said *next;
+    unsigned index; /* the hub's */
+    struct arena_text text;
+    struct text_map map;
+};
+
+static struct cohere_said **find_said(struct cohere_writer *w, unsigned index)
+{
+    struct cohere_said **at = &w->said;
+    while (*at != NULL && (*at)->index != index) at = &(*at)->next;
+    return at;
+}
+
+static void listen(struct cohere_writer *w, const struct delta *d)
+{
+    struct arena *a = w->base.arena;
+    if (d->part != PART_TEXT) return;
+    struct cohere_said **at = find_said(w, d->index), *said = *at;
+    if (d->kind == DELTA_OPEN && said == NULL) {
+        *at = said = arena_zalloc(a, sizeof *said);
+        said->index = d->index;
+    } else if (d->kind == DELTA_TEXT && said != NULL) {
+        arena_text_add(&said->text, a, d->text);
+        text_map_add(&said->map, a, d->text);
+    } else if (d->kind == DELTA_CLOSE && said != NULL) {
+        *at = said->next;
+    }
+}
+
+static void write_citation(struct cohere_writer *w, const struct delta *d, const struct serial_ops *ops,
+                           struct buf *out)
+{
+    const struct citation *c = d->citation;
+    struct cohere_said *said = *find_said(w, d->index);
+    struct buf json = {0};
+    if (said == NULL) return;
+    (void)cohere_write_citation(c,
+                                str_slice(arena_text_view(&said->text), (size_t)text_map_byte(&said->map, c->start),
+                                          (size_t)text_map_byte(&said->map, c->end)),
+                                -1, &json);
+    struct delta told = *d;
+    told.text = buf_view(&json);
+    serial_take(&w->serial, &told, ops, w, out);
+    buf_fini(&json);
 }
 
 static void write_start(struct cohere_writer *w, const struct delta *d, struct buf *out)
@@ -218,7 +290,11 @@ void cohere_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_TEXT:
     case DELTA_ARGUMENTS:
     case DELTA_SIGNATURE:
-    case DELTA_CLOSE: serial_take(&w->serial, d, &ops, w, out); break;
+    case DELTA_CLOSE:
+        listen(w, d);
+        serial_take(&w->serial, d, &ops, w, out);
+        break;
+    case DELTA_CITATION: write_citation(w, d, &ops, out); break;
     case DELTA_FINISH:
         serial_end(&w->serial, &ops, w, out);
         w->finish = d->finish;

@@ -37,6 +37,7 @@ const struct dialect converse = {
     .read_event = converse_read_event,
     .read_end = converse_read_end,
     .write_delta = converse_write_delta,
+    .cites = CITES_ALL,
     .write_ping = converse_write_ping,
     .write_end = write_end,
     .read_error = upstream_error_read,

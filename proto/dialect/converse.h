@@ -34,6 +34,13 @@ struct str converse_carry(struct arena *a, struct str signature, bool redacted);
 /* A signature as a Converse client sends it, into hub form: sets signature and foreign. */
 void converse_uncarry(struct arena *a, struct str wire, struct part *p);
 
+/* converse_citations.c */
+bool converse_read_citation(yyjson_val *v, struct arena *a, struct citation *ret_citation);
+void converse_read_citations(yyjson_val *list, struct arena *a, struct citations *ret_list);
+struct str converse_cited_text(yyjson_val *pieces, struct arena *a); /* of [{"text"}] */
+void converse_write_citation(const struct citation *c, struct buf *out);
+void converse_write_cited(struct str text, const struct citation *first, unsigned n, struct buf *out); /* a block */
+
 /* converse_events.c: messages in; converse_stream.c: messages out */
 struct converse_reader {
     struct stream_reader base;
@@ -54,8 +61,7 @@ void converse_read_end(void *st, void (*emit)(void *to, const struct delta *d), 
 struct converse_writer {
     struct stream_writer base;
     struct serial blocks;
-    char *signature; /* of the live block: whose it is shows in its beginning, so it goes out whole */
-    size_t signature_n, signature_cap;
+    struct arena_text signature; /* of the live block: whose it is shows in its beginning, so it goes out whole */
     bool has_refusal;
     enum finish finish;
     struct str stop_sequence;

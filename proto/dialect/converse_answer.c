@@ -148,14 +148,9 @@ static void read_call(struct answer *answer, struct arena *a, yyjson_val *v)
 
 static void read_cited(struct answer *answer, struct arena *a, yyjson_val *v)
 {
-    size_t i, n;
-    yyjson_val *piece;
-    yyjson_arr_foreach(tree_get(v, "content"), i, n, piece)
-    {
-        struct part *p = part_add(&answer->parts, a, PART_TEXT);
-        p->text = tree_get_str(piece, "text");
-        p->has_citations = true;
-    }
+    struct part *p = part_add(&answer->parts, a, PART_TEXT);
+    p->text = converse_cited_text(tree_get(v, "content"), a);
+    converse_read_citations(tree_get(v, "citations"), a, &p->citations);
 }
 
 static void read_block(struct answer *answer, struct arena *a, yyjson_val *block)
@@ -236,6 +231,29 @@ static void write_reasoning(const struct part *p, struct buf *out)
     buf_addz(out, hidden ? "}}" : "}}}");
 }
 
+static void write_text(struct str text, struct buf *out)
+{
+    buf_add(out, STR("{\"text\":"));
+    buf_add_json_str(out, text);
+    buf_addc(out, '}');
+}
+
+static void write_cited(const struct part *p, struct buf *out)
+{
+    struct cited_walk walk;
+    struct cited_block block;
+    bool first = true;
+    cited_walk_init(&walk, p->text, &p->citations);
+    while (cited_walk_next(&walk, &block)) {
+        if (!first) buf_addc(out, ',');
+        first = false;
+        if (block.n > 0)
+            converse_write_cited(block.text, block.first, block.n, out);
+        else
+            write_text(block.text, out);
+    }
+}
+
 static void write_part(const struct part *p, struct buf *out)
 {
     switch (p->kind) {
@@ -251,9 +269,10 @@ static void write_part(const struct part *p, struct buf *out)
         buf_add(out, STR("}}"));
         break;
     default:
-        buf_add(out, STR("{\"text\":"));
-        buf_add_json_str(out, p->text);
-        buf_addc(out, '}');
+        if (p->citations.n > 0)
+            write_cited(p, out);
+        else
+            write_text(p->text, out);
     }
 }
 

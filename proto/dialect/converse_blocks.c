@@ -160,8 +160,9 @@ static void read_guarded(struct converse_reading *r, struct parts *list, yyjson_
 static void read_cited(struct converse_reading *r, struct parts *list, yyjson_val *v)
 {
     struct part *p = part_add(list, r->arena, PART_TEXT);
-    p->text = inner_text(r, tree_get(v, "content"));
+    p->text = converse_cited_text(tree_get(v, "content"), r->arena);
     p->has_citations = true;
+    converse_read_citations(tree_get(v, "citations"), r->arena, &p->citations);
 }
 
 static void read_cache_point(struct converse_reading *r, struct parts *list, yyjson_val *v)

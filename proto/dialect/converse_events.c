@@ -84,6 +84,16 @@ static void on_reasoning(struct sink *s, int64_t index, yyjson_val *v)
     on_signature(s, index, tree_get_str(v, "redactedContent"), true);
 }
 
+/* It may come before the text that rests on it. */
+static void on_citation(struct sink *s, int64_t index, yyjson_val *v)
+{
+    struct converse_reader *r = s->r;
+    struct citation c;
+    if (v == NULL || !converse_read_citation(v, s->arena, &c)) return;
+    if (!r->open || r->wire_index != index || r->kind != PART_TEXT) open_block(s, index, PART_TEXT, STR_NULL, STR_NULL);
+    emit(s, &(struct delta){.kind = DELTA_CITATION, .part = PART_TEXT, .index = r->parts - 1, .citation = &c});
+}
+
 static enum weir_err on_block_delta(struct sink *s, yyjson_val *root)
 {
     struct converse_reader *r = s->r;
@@ -100,6 +110,7 @@ static enum weir_err on_block_delta(struct sink *s, yyjson_val *root)
         on_reasoning(s, index, reasoning);
     } else {
         part_delta(s, index, PART_TEXT, DELTA_TEXT, tree_get_str(delta, "text"));
+        on_citation(s, index, tree_get(delta, "citation"));
     }
     return WEIR_OK;
 }

@@ -31,7 +31,7 @@ static void write_start(struct converse_writer *w, struct buf *out)
 static void open_block(void *st, const struct serial_part *p, struct buf *out)
 {
     struct converse_writer *w = st;
-    w->signature_n = 0;
+    w->signature.n = 0;
     if (p->kind != PART_TOOL_CALL) return;
     size_t start = begin(out, "contentBlockStart");
     buf_addf(out, "{\"contentBlockIndex\":%u,\"start\":{\"toolUse\":{\"toolUseId\":", w->blocks.done);
@@ -40,20 +40,6 @@ static void open_block(void *st, const struct serial_part *p, struct buf *out)
     buf_add_json_str(out, p->name);
     buf_add(out, STR("}}}"));
     end(out, start);
-}
-
-/* Room doubles in the arena: a signature in many small pieces costs no more than twice its length. */
-static void gather_signature(struct converse_writer *w, struct str text)
-{
-    if (w->signature_cap - w->signature_n < text.n) {
-        size_t cap = (w->signature_n + text.n) * 2;
-        char *to = arena_alloc(w->base.arena, cap);
-        if (w->signature_n > 0) memcpy(to, w->signature, w->signature_n);
-        w->signature = to;
-        w->signature_cap = cap;
-    }
-    memcpy(w->signature + w->signature_n, text.p, text.n);
-    w->signature_n += text.n;
 }
 
 static size_t begin_delta(const struct converse_writer *w, struct buf *out)
@@ -68,10 +54,17 @@ static void block_delta(void *st, const struct serial_part *p, enum delta_kind k
     struct converse_writer *w = st;
     bool reasoning = p->kind == PART_REASONING, call = kind == DELTA_ARGUMENTS;
     if (kind == DELTA_SIGNATURE) {
-        gather_signature(w, text);
+        arena_text_add(&w->signature, w->base.arena, text);
         return;
     }
     size_t start = begin_delta(w, out);
+    if (kind == DELTA_CITATION) {
+        buf_add(out, STR("\"citation\":"));
+        buf_add(out, text);
+        buf_add(out, STR("}}"));
+        end(out, start);
+        return;
+    }
     buf_addz(out, call ? "\"toolUse\":{\"input\":" : reasoning ? "\"reasoningContent\":{\"text\":" : "\"text\":");
     buf_add_json_str(out, text);
     buf_addz(out, call || reasoning ? "}}}" : "}}");
@@ -84,7 +77,7 @@ static void close_block(void *st, const struct serial_part *p, struct buf *out)
     if (p->kind == PART_REASONING || p->kind == PART_REDACTED) {
         size_t start = begin_delta(w, out);
         buf_add(out, STR("\"reasoningContent\":{"));
-        converse_write_signature((struct str){w->signature, w->signature_n}, p->kind == PART_REDACTED, out);
+        converse_write_signature(arena_text_view(&w->signature), p->kind == PART_REDACTED, out);
         buf_add(out, STR("}}}"));
         end(out, start);
     }
@@ -145,6 +138,7 @@ void converse_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_ARGUMENTS:
     case DELTA_SIGNATURE:
     case DELTA_CLOSE: serial_take(&w->blocks, d, &BLOCKS, w, out); break;
+    case DELTA_CITATION: serial_cite(&w->blocks, d, converse_write_citation, &BLOCKS, w, out); break;
     case DELTA_FINISH:
         w->finish = d->finish;
         w->stop_sequence = arena_copy(w->base.arena, d->stop_sequence);

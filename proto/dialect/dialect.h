@@ -122,6 +122,7 @@ struct dialect {
     void (*write_path)(const struct target_path *t,
                        struct buf *out); /* the whole path, with its query; NULL: `path` behind the base, as usual */
     bool streams_unasked;                /* a request that says nothing of streaming wants a stream */
+    uint8_t cites;                       /* kinds of citations that its answers have a form for: bits of CITES() */
     bool starts_once;                    /* clients refuse a second opening of a stream */
 };
 

@@ -277,6 +277,34 @@ static struct str id_of(const struct exchange *x, struct str id)
     return arena_printf(x->arena, "msg_%.*s", STR_FMT(x->hints.id));
 }
 
+/* What the answer has and the client's dialect has no form for. */
+static void lose(struct exchange *x, const char *what)
+{
+    struct loss loss = {.n = 0};
+    struct str rest = x->loss, name;
+    while (rest.n > 0) {
+        name = str_split(&rest, ',');
+        loss_add(&loss, name);
+        if (str_is(name, what)) return;
+    }
+    loss_addz(&loss, what);
+    x->loss = arena_copy(x->arena, loss_view(&loss));
+}
+
+static void tell_citation(void *to, const struct delta *d)
+{
+    struct exchange *x = to;
+    if (d->citation->end > 0 && citation_fits(d->citation, x->client->cites))
+        write_framed(x, d);
+    else
+        lose(x, "citations");
+}
+
+static void write_cited(struct exchange *x, const struct delta *d)
+{
+    if (!citing_take(&x->citing, d, x->arena, tell_citation, x)) write_framed(x, d);
+}
+
 static void write_delta(struct exchange *x, const struct delta *d)
 {
     struct stream_writer *writer = x->writer;
@@ -302,10 +330,10 @@ static void write_delta(struct exchange *x, const struct delta *d)
     if (stop_cut_take(&x->stops, x->chat, d, x->arena, &first, &second) ||
         custom_calls_take(&x->custom_calls, x->chat, d, x->arena, &first, &second)) {
         if (first.kind == DELTA_FINISH) note_finish(x, first.finish);
-        if (first.kind != DELTA_ERROR) write_framed(x, &first);
-        if (second.kind != DELTA_ERROR) write_framed(x, &second);
+        if (first.kind != DELTA_ERROR) write_cited(x, &first);
+        if (second.kind != DELTA_ERROR) write_cited(x, &second);
     } else {
-        write_framed(x, d);
+        write_cited(x, d);
     }
     x->started = writer->started;
     if (d->kind == DELTA_END) x->end_at = writer->end_at;
@@ -642,6 +670,7 @@ static enum weir_err translate_answer(struct exchange *x, struct answer *answer,
     rename_calls(x->chat, answer);
     custom_calls_restore(x->chat, answer, x->arena);
     stop_cut_answer(x->chat, answer);
+    if (!citations_settle(&answer->parts, x->client->cites)) lose(x, "citations");
     x->client->write_answer(answer, out);
     return WEIR_OK;
 }

@@ -6,6 +6,7 @@
  * Not here: HTTP framing (wire/http1), holding bytes until the commit point (dataplane/relay.c), choosing targets. */
 #pragma once
 
+#include "proto/dialect/citation.h"
 #include "proto/dialect/dialect.h"
 #include "proto/dialect/endpoint.h"
 #include "proto/dialect/stop_cut.h"
@@ -63,7 +64,7 @@ struct exchange {
     struct str answer_model; /* as the provider names it */
     struct str answer_id;
     int64_t max_output;    /* tokens the provider was asked for at most; -1: none said */
-    struct str loss;       /* value of x-weir-loss, set by exchange_request(); empty: nothing was lost */
+    struct str loss;       /* value of x-weir-loss, more may come with the answer; empty: nothing was lost */
     struct str tail;       /* passed: the path at the provider, behind its version */
     unsigned media_wanted; /* what has to be fetched before this can be encoded (media.h): nothing was written */
     bool as_base64;        /* embed.c: the client wants its vectors so */
@@ -82,6 +83,7 @@ struct exchange {
     struct arena events;              /* memory of one event */
     struct custom_call *custom_calls; /* under way (custom_tool.h) */
     struct stop_cut stops;
+    struct citing citing; /* texts that are open, and what they rest on */
     struct chat *chat;
     struct target_hints hints;
     struct str model;       /* as the provider is asked for it */

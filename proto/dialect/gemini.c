@@ -51,6 +51,7 @@ const struct dialect gemini = {
     .read_event = gemini_read_event,
     .read_end = gemini_read_end,
     .write_delta = gemini_write_delta,
+    .cites = CITES_ALL,
     .write_ping = gemini_write_ping,
     .write_end = gemini_write_end,
     .read_error = upstream_error_read,

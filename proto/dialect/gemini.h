@@ -9,6 +9,7 @@
 #pragma once
 
 #include "proto/dialect/chat.h"
+#include "proto/dialect/gemini_grounding.h"
 
 #include <yyjson.h>
 
@@ -59,8 +60,10 @@ struct gemini_reader {
     enum part_kind kind; /* of the open part: text and thoughts come in pieces */
     unsigned parts;      /* opened so far */
     unsigned calls;
-    unsigned finished; /* candidates that have their reason */
-    struct str finish; /* of the first candidate */
+    unsigned finished;    /* candidates that have their reason */
+    struct str finish;    /* of the first candidate */
+    struct text_map text; /* all of it, thoughts aside: supports count its bytes */
+    int64_t text_before;  /* characters before the open text */
     struct usage usage;
 };
 enum weir_err gemini_read_event(void *st, struct str name, struct str data, struct arena *a,
@@ -73,6 +76,8 @@ struct gemini_writer {
     struct gemini_open *open; /* parts whose end is waited for */
     bool has_refusal;
     enum finish finish;
+    struct text_map text;
+    struct gemini_grounding grounding;
     struct usage usage;
 };
 void gemini_write_delta(void *st, const struct delta *d, struct buf *out);

@@ -236,6 +236,45 @@ static bool has_kind(const struct answer *answer, enum part_kind kind)
     return false;
 }
 
+/* The texts of an answer, and how many characters lie before each: the one that a span begins in has the citation. */
+struct texts {
+    struct arena *arena;
+    struct text_map map;
+    unsigned n;
+    struct text {
+        struct part *part;
+        int64_t before;
+    } * text;
+};
+
+static void on_citation(void *to, const struct citation *whole)
+{
+    const struct texts *t = to;
+    struct citation c = *whole;
+    unsigned low = 0, high = t->n;
+    while (high - low > 1) {
+        unsigned middle = (low + high) / 2;
+        *(t->text[middle].before <= c.start ? &low : &high) = middle;
+    }
+    const struct text *text = &t->text[low];
+    if (c.end >= 0) citation_set_span(&c, c.start - text->before, c.end - text->before);
+    citation_add(&text->part->citations, t->arena, &c);
+}
+
+static void read_grounding(struct answer *answer, struct arena *a, yyjson_val *candidate)
+{
+    struct texts t = {.arena = a};
+    if (gemini_get(candidate, "groundingMetadata") == NULL && gemini_get(candidate, "citationMetadata") == NULL) return;
+    t.text = arena_alloc(a, (answer->parts.n + 1) * sizeof *t.text);
+    for (struct part *p = answer->parts.first; p != NULL; p = p->next) {
+        if (p->kind != PART_TEXT) continue;
+        t.text[t.n++] = (struct text){p, t.map.points};
+        text_map_add(&t.map, a, p->text);
+    }
+    if (t.n == 0) return;
+    gemini_read_grounding(candidate, &t.map, gemini_get(gemini_get(candidate, "content"), "parts"), on_citation, &t);
+}
+
 static void read_total(yyjson_val *root, struct answer *answer) /* countTokens: nothing is used */
 {
     if (gemini_get(root, "totalTokens") == NULL) return;
@@ -268,6 +307,7 @@ enum weir_err gemini_read_answer(struct str json, struct arena *a, struct answer
             p->logprobs = gemini_read_logprobs(first, a); /* of all texts */
             break;
         }
+    read_grounding(answer, a, first);
     answer->finish = gemini_finish_of(gemini_get_str(first, "finishReason"), has_kind(answer, PART_TOOL_CALL));
     if (first == NULL && blocked != NULL) answer->finish = FINISH_CONTENT_FILTER;
     answer->has_error = answer->finish == FINISH_ERROR;
@@ -336,10 +376,21 @@ static bool has_form(const struct part *p)
     }
 }
 
+static void ground(struct gemini_grounding *g, struct arena *a, const struct part *p, int number)
+{
+    struct text_map map = {0};
+    if (p->citations.n == 0) return;
+    text_map_add(&map, a, p->text);
+    for (const struct citation *c = p->citations.first; c != NULL; c = c->next)
+        gemini_grounding_add(g, a, c, text_map_byte(&map, c->start), text_map_byte(&map, c->end), number);
+}
+
 void gemini_write_answer(const struct answer *answer, struct buf *out)
 {
     struct arena a;
     struct str logprobs = STR_NULL;
+    struct gemini_grounding grounding = {0};
+    int number = 0;
     bool first = true;
     arena_init(&a, 4096);
     buf_add(out, STR("{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":["));
@@ -348,11 +399,13 @@ void gemini_write_answer(const struct answer *answer, struct buf *out)
         if (!first) buf_addc(out, ',');
         write_part(&a, p, out);
         if (logprobs.n == 0) logprobs = p->logprobs;
+        ground(&grounding, &a, p, number++);
         first = false;
     }
     if (first) gemini_write_text(STR_NULL, false, STR_NULL, out);
     buf_addf(out, "]},\"finishReason\":\"%s\",\"index\":0",
              gemini_finish_word(answer->finish, has_kind(answer, PART_REFUSAL)));
+    gemini_grounding_write(&grounding, out);
     gemini_write_logprobs(logprobs, out);
     buf_add(out, STR("}],\"usageMetadata\":"));
     gemini_write_usage(&answer->usage, out);

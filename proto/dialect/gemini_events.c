@@ -32,6 +32,7 @@ static void open_part(struct sink *s, enum part_kind kind, struct str id, struct
     s->r->open = true;
     s->r->kind = kind;
     s->r->parts++;
+    if (kind == PART_TEXT) s->r->text_before = s->r->text.points;
     emit(s, &(struct delta){.kind = DELTA_OPEN, .part = kind, .index = s->r->parts - 1, .id = id, .name = name});
 }
 
@@ -67,7 +68,10 @@ static void on_text(struct sink *s, yyjson_val *part, struct str text)
     else
         emit(s, &(struct delta){
                     .kind = DELTA_TEXT, .part = kind, .index = s->r->parts - 1, .text = text, .logprobs = s->logprobs});
-    if (!thought) s->logprobs = STR_NULL;
+    if (!thought) {
+        s->logprobs = STR_NULL;
+        text_map_add(&s->r->text, s->r->base.arena, text);
+    }
     if (!thought || signature.n == 0) return;
     part_delta(s, DELTA_SIGNATURE, gemini_carry(s->arena, MARK_GEMINI, signature));
     close_part(s);
@@ -120,6 +124,17 @@ static void on_other_candidate(struct sink *s, yyjson_val *candidate, unsigned i
     on_reason(s, gemini_get_str(candidate, "finishReason"), false);
 }
 
+static void on_citation(void *to, const struct citation *whole)
+{
+    struct sink *s = to;
+    struct gemini_reader *r = s->r;
+    struct citation c = *whole;
+    bool open = r->open && r->kind == PART_TEXT;
+    if (c.end >= 0) citation_set_span(&c, c.start - r->text_before, c.end - r->text_before);
+    emit(s, &(struct delta){
+                .kind = DELTA_CITATION, .part = PART_TEXT, .index = open ? r->parts - 1 : r->parts, .citation = &c});
+}
+
 static void on_candidate(struct sink *s, yyjson_val *candidate)
 {
     size_t i, n;
@@ -131,6 +146,7 @@ static void on_candidate(struct sink *s, yyjson_val *candidate)
     }
     s->logprobs = gemini_read_logprobs(candidate, s->arena);
     yyjson_arr_foreach(gemini_get(gemini_get(candidate, "content"), "parts"), i, n, part) on_part(s, part);
+    gemini_read_grounding(candidate, &s->r->text, NULL, on_citation, s);
     on_reason(s, gemini_get_str(candidate, "finishReason"), true);
 }
 

@@ -10,8 +10,7 @@ struct gemini_open {
     enum part_kind kind;
     unsigned index; /* the hub's */
     struct str id, name;
-    char *gathered; /* arguments or signature */
-    size_t n, cap;
+    struct arena_text gathered; /* arguments or signature */
 };
 
 static void chunk(struct buf *out)
@@ -65,35 +64,30 @@ static void open_part(struct gemini_writer *w, const struct delta *d)
     p->name = arena_copy(a, d->name);
 }
 
-/* Room doubles in the arena: arguments in many small pieces cost no more than twice their length. */
-static void gather(struct gemini_writer *w, struct gemini_open *p, struct str text)
-{
-    if (p->cap - p->n < text.n) {
-        size_t cap = (p->n + text.n) * 2;
-        char *to = arena_alloc(w->base.arena, cap);
-        if (p->n > 0) memcpy(to, p->gathered, p->n);
-        p->gathered = to;
-        p->cap = cap;
-    }
-    if (text.n > 0) memcpy(p->gathered + p->n, text.p, text.n);
-    p->n += text.n;
-}
-
 static void part_delta(struct gemini_writer *w, const struct delta *d, struct buf *out)
 {
     struct gemini_open *p = *find(w, d->index);
     if (p == NULL || d->text.n == 0) return;
     if (d->kind != DELTA_TEXT)
-        gather(w, p, d->text);
+        arena_text_add(&p->gathered, w->base.arena, d->text);
     else if (p->kind == PART_TEXT || p->kind == PART_REFUSAL || p->kind == PART_REASONING)
         write_text_with(w, d->text, p->kind == PART_REASONING, STR_NULL, d->logprobs, out);
+    if (d->kind == DELTA_TEXT && p->kind == PART_TEXT) text_map_add(&w->text, w->base.arena, d->text);
+}
+
+/* They stand in the last chunk, and count the bytes of all text. */
+static void keep_citation(struct gemini_writer *w, const struct delta *d)
+{
+    gemini_grounding_add(&w->grounding, w->base.arena, d->citation,
+                         text_map_byte(&w->text, d->before + d->citation->start),
+                         text_map_byte(&w->text, d->before + d->citation->end), 0);
 }
 
 static void close_part(struct gemini_writer *w, unsigned index, struct buf *out)
 {
     struct gemini_open **at = find(w, index), *p = *at;
     if (p == NULL) return;
-    struct str gathered = {p->gathered, p->n};
+    struct str gathered = arena_text_view(&p->gathered);
     *at = p->next;
     switch (p->kind) {
     case PART_TOOL_CALL:
@@ -105,7 +99,8 @@ static void close_part(struct gemini_writer *w, unsigned index, struct buf *out)
     case PART_REASONING:
     case PART_REDACTED:
         write_text(w, STR_NULL, true,
-                   gemini_wrap(w->base.arena, p->n > 0 ? gathered : STR(MARK_OPENAI), p->kind == PART_REDACTED), out);
+                   gemini_wrap(w->base.arena, gathered.n > 0 ? gathered : STR(MARK_OPENAI), p->kind == PART_REDACTED),
+                   out);
         break;
     default: break;
     }
@@ -117,8 +112,9 @@ static void write_last(struct gemini_writer *w, struct buf *out)
     w->base.end_at = buf_len(out);
     chunk(out);
     gemini_write_text(STR_NULL, false, STR_NULL, out);
-    buf_addf(out, "]},\"finishReason\":\"%s\",\"index\":0}],\"usageMetadata\":",
-             gemini_finish_word(w->finish, w->has_refusal));
+    buf_addf(out, "]},\"finishReason\":\"%s\",\"index\":0", gemini_finish_word(w->finish, w->has_refusal));
+    gemini_grounding_write(&w->grounding, out);
+    buf_add(out, STR("}],\"usageMetadata\":"));
     gemini_write_usage(&w->usage, out);
     chunk_end(w, out);
 }
@@ -137,6 +133,7 @@ void gemini_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_TEXT:
     case DELTA_ARGUMENTS:
     case DELTA_SIGNATURE: part_delta(w, d, out); break;
+    case DELTA_CITATION: keep_citation(w, d); break;
     case DELTA_CLOSE: close_part(w, d->index, out); break;
     case DELTA_FINISH:
         w->finish = d->finish;

@@ -26,6 +26,7 @@ const struct dialect openai_chat = {
     .writer_bytes = sizeof(struct openai_chat_writer),
     .read_event = openai_chat_read_event,
     .write_delta = openai_chat_write_delta,
+    .cites = CITES(CITED_URL),
     .write_ping = openai_chat_write_ping,
     .write_end = openai_chat_write_end,
     .read_error = upstream_error_read,

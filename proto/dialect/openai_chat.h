@@ -38,6 +38,14 @@ struct str openai_chat_content_text(yyjson_val *content, bool thinking, struct a
 struct str openai_chat_reasoning_text(yyjson_val *message, struct arena *a);
 struct str openai_chat_logprobs(yyjson_val *choice, struct arena *a);
 
+/* openai_citations.c: annotations */
+bool openai_read_annotation(yyjson_val *v, struct citation *ret_citation); /* nested or flat; false: not known */
+void openai_read_annotations(yyjson_val *list, struct arena *a, struct citations *ret_list);
+yyjson_val *openai_search_results(yyjson_val *root); /* Perplexity: beside the choices; NULL: none */
+bool openai_read_search_result(yyjson_val *v, struct citation *ret_citation);
+void openai_chat_write_annotation(const struct citation *c, int64_t before,
+                                  struct buf *out); /* of a page: Chat has no other */
+
 /* openai_chat_events.c: chunks in; openai_chat_stream.c: chunks out */
 enum { OPENAI_CHAT_CALLS_MOST = 128 };
 /* A call of the message. Its arguments are watched just far enough to know when they are whole: then it can be closed
@@ -54,6 +62,9 @@ struct openai_chat_reader {
     bool started;
     unsigned parts;                                   /* opened so far */
     unsigned open_text, open_reasoning, open_refusal; /* index + 1 of the open one; 0 none */
+    int64_t text_before, text_points;                 /* characters of the content: before the open text, in all */
+    struct citations cited; /* that came before any text; searched: others stand for all of it */
+    bool is_cited;
     unsigned calls;
     struct openai_chat_call call[OPENAI_CHAT_CALLS_MOST];
     struct usage usage;

@@ -216,6 +216,24 @@ struct str openai_chat_content_text(yyjson_val *content, bool thinking, struct a
     return copy;
 }
 
+/* The last text is the message's. */
+static void read_citations(struct answer *answer, struct arena *a, yyjson_val *root, yyjson_val *message)
+{
+    size_t i, n;
+    yyjson_val *v;
+    struct part *text = NULL;
+    struct citation c;
+    for (struct part *p = answer->parts.first; p != NULL; p = p->next)
+        if (p->kind == PART_TEXT) text = p;
+    if (text == NULL) return;
+    openai_read_annotations(tree_get(message, "annotations"), a, &text->citations);
+    if (text->citations.n > 0) return;
+    yyjson_arr_foreach(openai_search_results(root), i, n, v)
+    {
+        if (openai_read_search_result(v, &c)) citation_add(&text->citations, a, &c);
+    }
+}
+
 static void read_text(struct answer *answer, struct arena *a, enum part_kind kind, struct str text)
 {
     if (text.n > 0) part_add(&answer->parts, a, kind)->text = text;
@@ -246,7 +264,7 @@ static unsigned read_calls(struct answer *answer, struct arena *a, yyjson_val *m
     return (unsigned)yyjson_arr_size(tree_get(message, "tool_calls")) + (yyjson_is_obj(old) ? 1 : 0);
 }
 
-static void read_message(struct answer *answer, struct arena *a, yyjson_val *choice)
+static void read_message(struct answer *answer, struct arena *a, yyjson_val *root, yyjson_val *choice)
 {
     yyjson_val *message = tree_get(choice, "message"), *content = tree_get(message, "content");
     struct str text = openai_chat_content_text(content, true, a);
@@ -254,6 +272,7 @@ static void read_message(struct answer *answer, struct arena *a, yyjson_val *cho
     read_text(answer, a, PART_TEXT, openai_chat_content_text(content, false, a));
     if (answer->parts.last != NULL && answer->parts.last->kind == PART_TEXT)
         answer->parts.last->logprobs = openai_chat_logprobs(choice, a);
+    read_citations(answer, a, root, message);
     read_text(answer, a, PART_REFUSAL, tree_get_str(message, "refusal"));
     yyjson_val *audio = tree_get(message, "audio");
     if (yyjson_is_obj(audio)) part_add(&answer->parts, a, PART_AUDIO)->text = tree_get_str(audio, "transcript");
@@ -282,7 +301,7 @@ enum weir_err openai_chat_read_answer(struct str json, struct arena *a, struct a
     answer->created_s = created > 0 ? created : 0;
     answer->choices = (unsigned)yyjson_arr_size(choices);
     openai_chat_read_usage(root, &answer->usage);
-    if (answer->choices > 0) read_message(answer, a, yyjson_arr_get_first(choices));
+    if (answer->choices > 0) read_message(answer, a, root, yyjson_arr_get_first(choices));
     return WEIR_OK;
 }
 
@@ -362,6 +381,21 @@ static void write_logprobs(const struct answer *answer, struct buf *out)
     buf_addz(out, n > 0 ? "],\"refusal\":null}" : "null");
 }
 
+static void write_annotations(const struct answer *answer, struct buf *out)
+{
+    int64_t before = 0;
+    unsigned n = 0;
+    for (const struct part *p = answer->parts.first; p != NULL; p = p->next) {
+        if (p->kind != PART_TEXT) continue;
+        for (const struct citation *c = p->citations.first; c != NULL; c = c->next) {
+            buf_addz(out, n++ == 0 ? ",\"annotations\":[" : ",");
+            openai_chat_write_annotation(c, before, out);
+        }
+        before += citation_points(p->text);
+    }
+    if (n > 0) buf_addc(out, ']');
+}
+
 static void write_calls(const struct answer *answer, struct buf *out)
 {
     unsigned n = 0;
@@ -391,6 +425,7 @@ void openai_chat_write_answer(const struct answer *answer, struct buf *out)
     write_joined(answer, PART_TEXT, out);
     buf_add(out, STR(",\"refusal\":"));
     write_joined(answer, PART_REFUSAL, out);
+    write_annotations(answer, out);
     write_reasoning(answer, out);
     bool old = answer->chat != NULL && answer->chat->old_functions;
     if (old)

@@ -40,6 +40,33 @@ static void close_all(struct sink *s)
     for (unsigned i = 0; i < s->r->calls; i++) close_call(s, &s->r->call[i]);
 }
 
+/* Its span is of the whole content, the hub's of the part that is open. */
+static void cite(struct sink *s, const struct citation *whole)
+{
+    struct openai_chat_reader *r = s->r;
+    struct citation c = *whole;
+    if (c.end >= 0) citation_set_span(&c, c.start - r->text_before, c.end - r->text_before);
+    emit(s, &(struct delta){.kind = DELTA_CITATION, .part = PART_TEXT, .index = r->open_text - 1, .citation = &c});
+}
+
+static void begin_text(struct sink *s)
+{
+    struct openai_chat_reader *r = s->r;
+    r->text_before = r->text_points;
+    for (const struct citation *c = r->cited.first; c != NULL; c = c->next) cite(s, c);
+    r->cited = (struct citations){0};
+}
+
+static void on_citation(struct sink *s, const struct citation *c)
+{
+    struct openai_chat_reader *r = s->r;
+    r->is_cited = true;
+    if (r->open_text > 0)
+        cite(s, c);
+    else
+        citation_add(&r->cited, r->base.arena, citation_copy(r->base.arena, c));
+}
+
 static void text_delta(struct sink *s, unsigned *slot, enum part_kind kind, struct str text, struct str logprobs)
 {
     if (text.n == 0 && logprobs.n == 0) return;
@@ -48,7 +75,9 @@ static void text_delta(struct sink *s, unsigned *slot, enum part_kind kind, stru
         if (slot != &s->r->open_text) close_slot(s, &s->r->open_text, PART_TEXT);
         *slot = ++s->r->parts;
         emit(s, &(struct delta){.kind = DELTA_OPEN, .part = kind, .index = *slot - 1});
+        if (kind == PART_TEXT) begin_text(s);
     }
+    if (kind == PART_TEXT) s->r->text_points += citation_points(text);
     emit(s, &(struct delta){.kind = DELTA_TEXT, .part = kind, .index = *slot - 1, .text = text, .logprobs = logprobs});
 }
 
@@ -173,11 +202,39 @@ static void read_media(struct sink *s, yyjson_val *delta)
         emit(s, &(struct delta){.kind = DELTA_TEXT, .part = PART_IMAGE});
 }
 
-static void finish(struct sink *s, yyjson_val *choice)
+static void read_annotations(struct sink *s, yyjson_val *list)
+{
+    size_t i, n;
+    yyjson_val *v;
+    struct citation c;
+    yyjson_arr_foreach(list, i, n, v)
+    {
+        if (openai_read_annotation(v, &c)) on_citation(s, &c);
+    }
+}
+
+/* Told again with every chunk: the last time counts. */
+static void read_search(struct sink *s, yyjson_val *root)
+{
+    size_t i, n;
+    yyjson_val *v;
+    struct citation c;
+    if (s->r->is_cited || s->r->open_text == 0) return;
+    yyjson_arr_foreach(openai_search_results(root), i, n, v)
+    {
+        if (openai_read_search_result(v, &c)) cite(s, &c);
+    }
+}
+
+static void finish(struct sink *s, yyjson_val *root, yyjson_val *choice)
 {
     struct str word = tree_get_str(choice, "finish_reason");
     if (word.n == 0) return;
+    read_search(s, root);
     enum finish f = openai_chat_finish_of(word);
+    for (const struct citation *c = s->r->cited.first; c != NULL;
+         c = c->next) /* of no text: for who tells what is lost */
+        emit(s, &(struct delta){.kind = DELTA_CITATION, .part = PART_TEXT, .index = s->r->parts, .citation = c});
     if (f == FINISH_STOP && s->r->calls > 0) f = FINISH_TOOL_CALLS;
     struct str matched = tree_get_str(choice, "stop_reason"); /* vLLM: the stop sequence that matched */
     if (f == FINISH_STOP && matched.n > 0) f = FINISH_STOP_SEQUENCE;
@@ -185,7 +242,7 @@ static void finish(struct sink *s, yyjson_val *choice)
     emit(s, &(struct delta){.kind = DELTA_FINISH, .finish = f, .stop_sequence = matched});
 }
 
-static enum weir_err read_choice(struct sink *s, yyjson_val *choice, unsigned position)
+static enum weir_err read_choice(struct sink *s, yyjson_val *root, yyjson_val *choice, unsigned position)
 {
     struct openai_chat_reader *r = s->r;
     /* A look-alike that does not stream after all sends the message whole. */
@@ -202,10 +259,11 @@ static enum weir_err read_choice(struct sink *s, yyjson_val *choice, unsigned po
         text_delta(s, &r->open_reasoning, PART_REASONING, openai_chat_content_text(content, true, s->arena), STR_NULL);
     text_delta(s, &r->open_text, PART_TEXT, openai_chat_content_text(content, false, s->arena),
                openai_chat_logprobs(choice, s->arena));
+    read_annotations(s, tree_get(delta, "annotations"));
     text_delta(s, &r->open_refusal, PART_REFUSAL, tree_get_str(delta, "refusal"), STR_NULL);
     read_media(s, delta);
     enum weir_err e = read_calls(s, delta);
-    if (e == WEIR_OK) finish(s, choice);
+    if (e == WEIR_OK) finish(s, root, choice);
     return e;
 }
 
@@ -232,7 +290,7 @@ static enum weir_err read_choices(struct sink *s, yyjson_val *root)
             report_error(s, choice);
             return WEIR_OK;
         }
-        enum weir_err e = read_choice(s, choice, (unsigned)i);
+        enum weir_err e = read_choice(s, root, choice, (unsigned)i);
         if (e != WEIR_OK) return e;
     }
     return WEIR_OK;

@@ -160,6 +160,15 @@ static void write_text(struct openai_chat_writer *w, const struct delta *d, stru
     end_delta_with(w, NULL, d->logprobs, out);
 }
 
+static void write_annotation(struct openai_chat_writer *w, const struct delta *d, struct buf *out)
+{
+    begin_delta(w, out);
+    buf_add(out, STR("\"annotations\":["));
+    openai_chat_write_annotation(d->citation, d->before, out);
+    buf_addc(out, ']');
+    end_delta(w, NULL, out);
+}
+
 static void keep(struct openai_chat_writer *w, struct pieces *p, struct str text)
 {
     if (p->end == NULL) p->end = &p->first;
@@ -235,6 +244,7 @@ void openai_chat_write_delta(void *st, const struct delta *d, struct buf *out)
     case DELTA_SIGNATURE:
         if (o != NULL) keep(w, &o->signature, d->text);
         break;
+    case DELTA_CITATION: write_annotation(w, d, out); break;
     case DELTA_CLOSE: write_close(w, d, out); break;
     case DELTA_FINISH: write_finish(w, d, out); break;
     case DELTA_END: write_last(w, out); break;

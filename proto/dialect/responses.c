@@ -32,6 +32,7 @@ const struct dialect responses = {
     .read_event = responses_read_event,
     .write_delta = responses_write_delta,
     .write_broken = responses_write_broken,
+    .cites = CITES_ALL,
     .write_ping = responses_write_ping,
     .write_end = write_end,
     .read_error = upstream_error_read,

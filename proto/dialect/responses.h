@@ -69,6 +69,8 @@ void responses_write_item(const struct part *p, struct str id, unsigned n, const
 void responses_write_state(const struct responses_state *s, struct buf *out);
 void responses_write_answer(const struct answer *answer, struct buf *out);
 
+void responses_write_annotation(const struct citation *c, struct buf *out); /* openai_citations.c */
+
 /* responses_stream.c */
 struct responses_writer {
     struct stream_writer base;

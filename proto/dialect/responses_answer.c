@@ -44,7 +44,12 @@ void responses_write_content(const struct part *p, struct buf *out)
         buf_addc(out, '}');
         return;
     }
-    buf_add(out, STR(",\"annotations\":[],\"logprobs\":"));
+    buf_add(out, STR(",\"annotations\":["));
+    for (const struct citation *c = p->citations.first; c != NULL; c = c->next) {
+        if (c != p->citations.first) buf_addc(out, ',');
+        responses_write_annotation(c, out);
+    }
+    buf_add(out, STR("],\"logprobs\":"));
     buf_add(out, p->logprobs.n > 0 ? p->logprobs : STR("[]"));
     buf_addc(out, '}');
 }

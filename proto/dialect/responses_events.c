@@ -3,6 +3,7 @@
  * backends leave out the deltas, or the items of the last event. */
 #include "proto/dialect/responses.h"
 
+#include "proto/dialect/openai_chat.h"
 #include "proto/dialect/tree.h"
 #include "proto/dialect/upstream_error.h"
 
@@ -23,6 +24,7 @@ struct responses_piece {
     enum part_kind kind;
     unsigned index;        /* the hub's */
     bool open, over, told; /* told: something of it has come */
+    unsigned cited;        /* annotations that were told */
     bool custom;           /* a call of a custom tool */
 };
 
@@ -82,6 +84,16 @@ static void close_piece(struct sink *s, struct responses_piece *p)
     p->over = true;
 }
 
+static void cite(struct sink *s, struct responses_piece *p, yyjson_val *annotation)
+{
+    struct citation c;
+    if (p->over || p->kind != PART_TEXT) return;
+    p->cited++;
+    if (!openai_read_annotation(annotation, &c)) return;
+    open_piece(s, p, STR_NULL, STR_NULL);
+    emit(s, &(struct delta){.kind = DELTA_CITATION, .part = PART_TEXT, .index = p->index, .citation = &c});
+}
+
 /* ---- Items, whole or as they begin ---- */
 
 static bool is_custom(yyjson_val *item)
@@ -111,14 +123,18 @@ static void begin_item(struct sink *s, yyjson_val *item, int64_t output)
 
 static void end_message(struct sink *s, yyjson_val *item, int64_t output)
 {
-    size_t i, n;
-    yyjson_val *v;
+    size_t i, n, j, k;
+    yyjson_val *v, *annotation;
     yyjson_arr_foreach(tree_get(item, "content"), i, n, v)
     {
         bool refusal = str_is(tree_get_str(v, "type"), "refusal");
         struct responses_piece *p = piece(s, output, (int64_t)i, refusal ? PART_REFUSAL : PART_TEXT);
         if (p == NULL) return;
         if (!p->told) tell_with(s, p, tree_get_str(v, refusal ? "refusal" : "text"), responses_logprobs(v, s->arena));
+        yyjson_arr_foreach(tree_get(v, "annotations"), j, k, annotation)
+        {
+            if (j >= p->cited) cite(s, p, annotation);
+        }
         close_piece(s, p);
     }
 }
@@ -194,6 +210,13 @@ static void on_text(struct sink *s, yyjson_val *root)
     message_delta(s, root, PART_TEXT);
 }
 
+static void on_annotation(struct sink *s, yyjson_val *root)
+{
+    int64_t content = tree_get_i64(root, "content_index");
+    struct responses_piece *p = piece(s, tree_get_i64(root, "output_index"), content < 0 ? 0 : content, PART_TEXT);
+    if (p != NULL) cite(s, p, tree_get(root, "annotation"));
+}
+
 static void on_refusal(struct sink *s, yyjson_val *root)
 {
     message_delta(s, root, PART_REFUSAL);
@@ -249,6 +272,7 @@ static const struct {
     {"response.custom_tool_call_input.delta", on_arguments},
     {"response.reasoning_summary_text.delta", on_reasoning},
     {"response.reasoning_text.delta", on_reasoning},
+    {"response.output_text.annotation.added", on_annotation},
     {"response.refusal.delta", on_refusal},
     {"response.created", on_state},
     {"response.in_progress", on_state},
@@ -278,5 +302,5 @@ enum weir_err responses_read_event(void *st, struct str name, struct str data, s
             return WEIR_OK;
         }
     if (type.n == 0 && yyjson_is_obj(tree_get(root, "error"))) report_error(&s, root);
-    return WEIR_OK; /* progress of hosted tools, annotations, and what may come to be */
+    return WEIR_OK; /* progress of hosted tools, and what may come to be */
 }

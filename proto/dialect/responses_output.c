@@ -84,6 +84,7 @@ static void read_message(struct answer *answer, yyjson_val *item, struct arena *
         struct part *p = part_add(&answer->parts, a, refusal ? PART_REFUSAL : PART_TEXT);
         p->text = text;
         p->logprobs = responses_logprobs(v, a);
+        openai_read_annotations(tree_get(v, "annotations"), a, &p->citations);
     }
 }
 

@@ -216,6 +216,18 @@ static void add_text(struct responses_writer *w, struct responses_open *o, struc
     text_event(w, o, false, text, logprobs, out);
 }
 
+static void add_citation(struct responses_writer *w, struct responses_open *o, const struct citation *c,
+                         struct buf *out)
+{
+    struct arena *a = w->base.arena;
+    if (o->part->kind != PART_TEXT || o->part->citations.n == CITATIONS_MOST) return;
+    inside(w, o, "response.output_text.annotation.added", out);
+    buf_addf(out, ",\"annotation_index\":%u,\"annotation\":", o->part->citations.n);
+    responses_write_annotation(c, out);
+    event_end(out);
+    citation_append(&o->part->citations, citation_copy(a, c));
+}
+
 static void close_part(struct responses_writer *w, struct responses_open *o, struct buf *out)
 {
     *find(w, o->index) = o->next;
@@ -290,6 +302,9 @@ void responses_write_delta(void *st, const struct delta *d, struct buf *out)
         break;
     case DELTA_SIGNATURE:
         if (o != NULL) keep(w, &o->signature, d->text);
+        break;
+    case DELTA_CITATION:
+        if (o != NULL) add_citation(w, o, d->citation, out);
         break;
     case DELTA_CLOSE:
         if (o != NULL) close_part(w, o, out);

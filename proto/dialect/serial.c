@@ -97,10 +97,22 @@ void serial_take(struct serial *s, const struct delta *d, const struct serial_op
     case DELTA_OPEN: open_part(&t, d); break;
     case DELTA_TEXT:
     case DELTA_ARGUMENTS:
+    case DELTA_CITATION:
     case DELTA_SIGNATURE: part_delta(&t, d); break;
     case DELTA_CLOSE: close_part(&t, d); break;
     default: break;
     }
+}
+
+void serial_cite(struct serial *s, const struct delta *d, void (*write)(const struct citation *c, struct buf *out),
+                 const struct serial_ops *ops, void *w, struct buf *out)
+{
+    struct buf json = {0};
+    write(d->citation, &json);
+    struct delta told = *d;
+    told.text = buf_view(&json);
+    serial_take(s, &told, ops, w, out);
+    buf_fini(&json);
 }
 
 void serial_end(struct serial *s, const struct serial_ops *ops, void *w, struct buf *out)

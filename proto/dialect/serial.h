@@ -34,6 +34,9 @@ struct serial_ops {
     void (*close)(void *w, const struct serial_part *p, struct buf *out);
 };
 
+/* A citation goes to `delta` as JSON: what the dialect's write() makes of it, or the text of a DELTA_CITATION that is taken. */
+void serial_cite(struct serial *s, const struct delta *d, void (*write)(const struct citation *c, struct buf *out),
+                 const struct serial_ops *ops, void *w, struct buf *out);
 /* OPEN, TEXT, ARGUMENTS, SIGNATURE and CLOSE. Of the kinds text, refusal, reasoning and tool call; reasoning that closes without a
  * signature gets our mark for one. */
 void serial_take(struct serial *s, const struct delta *d, const struct serial_ops *ops, void *w, struct buf *out);

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Of all texts only the letters: writers join texts and drop empty ones, but none may lose what somebody said. */
 struct content {
     uint64_t text;
-    unsigned calls;
+    unsigned calls, citations;
 };
 
 static void count(const struct parts *parts, struct content *c)
@@ -19,6 +19,7 @@ static void count(const struct parts *parts, struct content *c)
             for (size_t i = 0; i < p->text.n; i++)
                 c->text += p->text.p[i] > ' ' && p->text.p[i] < 127 ? (uint64_t)p->text.p[i] : 0;
         c->calls += p->kind == PART_TOOL_CALL;
+        c->citations += p->citations.n;
     }
 }
 
@@ -67,6 +68,7 @@ static void answers(struct fuzz_input *in, struct arena *a)
     struct answer *answer = hub_answer(&c, a), *again = NULL;
     struct buf out = {0};
     struct str why = STR_NULL;
+    citations_settle(&answer->parts, in->client->cites);
     in->client->write_answer(answer, &out);
     fuzz_show("answer", buf_view(&out));
     must_be_json(buf_view(&out));
@@ -80,7 +82,7 @@ static void answers(struct fuzz_input *in, struct arena *a)
     struct content before = {0}, after = {0};
     count(&answer->parts, &before);
     count(&again->parts, &after);
-    if (after.text < before.text) abort();
+    if (after.text < before.text || after.citations < before.citations) abort();
     if (again->finish == FINISH_NONE) abort();
     if (usage_in_total(&again->usage) != usage_in_total(&answer->usage) ||
         again->usage.out_total != answer->usage.out_total)

@@ -121,6 +121,30 @@ static void media(struct choices *c, struct arena *a, struct part *p)
     if (p->kind == PART_AUDIO) p->source = SOURCE_BASE64, p->data = ONE_OF(c, DATA), p->media_type = STR("wav");
 }
 
+static void any_citation(struct choices *c, struct citation *ret_citation)
+{
+    *ret_citation = citation_of((enum citation_kind)choose(c, CITED_SOURCE + 1));
+    ret_citation->title = ONE_OF(c, TEXTS);
+    ret_citation->cited = ONE_OF(c, TEXTS);
+    if (ret_citation->kind == CITED_URL)
+        ret_citation->url = ONE_OF(c, URLS), ret_citation->proof = ONE_OF(c, SIGNATURES);
+    else
+        ret_citation->id = ONE_OF(c, NAMES);
+    if (choose(c, 2) == 0) citation_set_span(ret_citation, choose(c, 40), choose(c, 40));
+    ret_citation->number = (int64_t)choose(c, 4) - 1;
+    ret_citation->unit = (enum citation_unit)choose(c, UNIT_BLOCKS + 1);
+    ret_citation->from = choose(c, 9), ret_citation->to = choose(c, 9);
+}
+
+static void cite(struct choices *c, struct arena *a, struct part *p)
+{
+    struct citation citation;
+    for (unsigned n = choose(c, 8); n > 4; n--) {
+        any_citation(c, &citation);
+        citation_add(&p->citations, a, &citation);
+    }
+}
+
 static struct part *call_add(struct choices *c, struct arena *a, struct parts *list, unsigned number)
 {
     struct part *p = part_add(list, a, PART_TOOL_CALL);
@@ -251,6 +275,8 @@ struct answer *hub_answer(struct choices *c, struct arena *a)
     answer->finish = FINISHES[choose(c, sizeof FINISHES / sizeof *FINISHES)];
     if (answer->finish == FINISH_STOP_SEQUENCE) answer->stop_sequence = some_text(c, a);
     if (choose(c, 5) > 0) assistant_turn(c, a, &answer->parts, &calls);
+    for (struct part *p = answer->parts.first; p != NULL; p = p->next)
+        if (p->kind == PART_TEXT) cite(c, a, p);
     any_usage(c, &answer->usage);
     return answer;
 }
@@ -283,6 +309,12 @@ struct open_part {
 
 static void step_add(struct choices *c, struct arena *a, struct hub_stream *s, struct open_part *p, unsigned index)
 {
+    if (p->kind == PART_TEXT && choose(c, 6) == 5) {
+        struct citation *citation = arena_zalloc(a, sizeof *citation);
+        any_citation(c, citation);
+        delta_add(s, DELTA_CITATION, index, p->kind)->citation = citation;
+        return;
+    }
     if (p->kind != PART_TOOL_CALL) {
         delta_add(s, DELTA_TEXT, index, p->kind)->text = any_text(c, a);
         return;
