@@ -1,5 +1,7 @@
 """Credentials that live for seconds, fetched from every kind of issuer while calls go on: none is ever shown after its end, no call fails."""
+import json
 import os
+import re
 import subprocess
 import time
 
@@ -14,8 +16,11 @@ FLOWS = {
     "entra-workload": ("bearer", "azure", {"credentials": "azure-workload", "tenant_id": "t", "client_id": "c", "web_identity_token_file": "{jwt}", "token_url": "{url}"}),
     "azure-managed": ("bearer", "azure", {"credentials": "azure-managed", "metadata_url": "{url}"}),
     "google-account": ("bearer", "vertex", {"credentials": "google-file", "credentials_file": "{account}", "token_url": "{url}/google/token"}),
+    "google-user": ("bearer", "vertex", {"credentials": "google-file", "credentials_file": "{user}", "token_url": "{url}/google/token"}),
+    "google-federation": ("bearer", "vertex", {"credentials": "google-file", "credentials_file": "{federation}"}),
     "google-metadata": ("bearer", "vertex", {"credentials": "google-metadata", "metadata_url": "{url}"}),
     "aws-web-identity": ("sigv4", "bedrock", {"credentials": "aws-web-identity", "role_arn": "arn:aws:iam::1:role/r", "web_identity_token_file": "{jwt}", "token_url": "{url}"}),
+    "aws-role": ("sigv4", "bedrock", {"credentials": "aws-keys", "access_key_id": "AKIA1", "secret_access_key": "${SECRET}", "role_arn": "arn:aws:iam::1:role/r", "token_url": "{url}"}),
     "aws-container": ("sigv4", "bedrock", {"credentials": "aws-container", "container_url": "{url}"}),
     "aws-instance": ("sigv4", "bedrock", {"credentials": "aws-metadata", "metadata_url": "{url}"}),
 }
@@ -30,9 +35,18 @@ def write(path, text):
     return path
 
 
-def account_file(folder):
-    import json
+def user_file(folder):
+    user = {"type": "authorized_user", "client_id": "id", "client_secret": "s", "refresh_token": "1//r"}
+    return write(os.path.join(folder, "user.json"), json.dumps(user))
 
+
+def federation_file(folder, url, subject):
+    federation = {"type": "external_account", "audience": "//iam.googleapis.com/pool", "token_url": url + "/google/token",
+                  "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "credential_source": {"file": subject}}
+    return write(os.path.join(folder, "federation.json"), json.dumps(federation))
+
+
+def account_file(folder):
     key = os.path.join(folder, "rsa.pem")
     subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key], check=True, capture_output=True)
     with open(key, encoding="utf-8") as f:
@@ -41,11 +55,12 @@ def account_file(folder):
 
 
 def configuration(folder, fakes):
-    texts = {"jwt": write(os.path.join(folder, "jwt"), "e30.e30.c2ln"), "account": account_file(folder)}
+    texts = {"jwt": write(os.path.join(folder, "jwt"), "e30.e30.c2ln"), "account": account_file(folder), "user": user_file(folder)}
+    texts["federation"] = federation_file(folder, fakes["google-federation"].url, texts["jwt"])
     config = {"version": 1, "providers": {}, "models": {}, "routes": {"chat": {"targets": []}}}
     for name, (_, kind, keys) in FLOWS.items():
         url = fakes[name].url
-        filled = {k: v.replace("{url}", url).replace("{jwt}", texts["jwt"]).replace("{account}", texts["account"]) for k, v in keys.items()}
+        filled = {k: re.sub(r"(?<!\$)\{(\w+)\}", lambda m: url if m[1] == "url" else texts[m[1]], v) for k, v in keys.items()}
         model = MODEL[kind]
         config["providers"][name] = {"type": kind, "base_url": url, **MORE[kind], **filled}
         config["models"][f"{name}/{model}"] = {"price": gateway_module.LARGE}

@@ -155,22 +155,31 @@ static void entra(struct conn *c, struct str form)
 static void google(struct conn *c, struct str form)
 {
     struct str grant = form_value(form, "grant_type", &c->arena);
-    if (str_is(grant, "urn:ietf:params:oauth:grant-type:jwt-bearer")
-            ? is_jwt(form_value(form, "assertion", &c->arena))
-            : str_is(grant, "refresh_token") && form_value(form, "refresh_token", &c->arena).n > 0)
+    bool good = false;
+    if (str_is(grant, "urn:ietf:params:oauth:grant-type:jwt-bearer"))
+        good = is_jwt(form_value(form, "assertion", &c->arena));
+    else if (str_is(grant, "refresh_token"))
+        good = form_value(form, "refresh_token", &c->arena).n > 0 && form_value(form, "client_id", &c->arena).n > 0;
+    else if (str_is(grant, "urn:ietf:params:oauth:grant-type:token-exchange"))
+        good = form_value(form, "subject_token", &c->arena).n > 0 && form_value(form, "audience", &c->arena).n > 0 &&
+               form_value(form, "subject_token_type", &c->arena).n > 0;
+    if (good)
         answer_oauth(c->provider, &c->answer);
     else
         refuse_oauth(&c->answer, 400, "invalid_grant", "Invalid JWT or grant");
 }
 
-static void sts(struct conn *c, struct str form)
+static void sts(struct conn *c, const struct http1_head *head, struct str form)
 {
-    if (!str_is(form_value(form, "Action", &c->arena), "AssumeRoleWithWebIdentity") ||
-        !str_is(form_value(form, "Version", &c->arena), "2011-06-15"))
+    struct str action = form_value(form, "Action", &c->arena);
+    bool web = str_is(action, "AssumeRoleWithWebIdentity");
+    if ((!web && !str_is(action, "AssumeRole")) || !str_is(form_value(form, "Version", &c->arena), "2011-06-15"))
         refuse_sts(&c->answer, "InvalidAction", "Could not find operation for version 2011-06-15");
     else if (!str_starts(form_value(form, "RoleArn", &c->arena), STR("arn:")) ||
-             form_value(form, "WebIdentityToken", &c->arena).n == 0)
+             (web && form_value(form, "WebIdentityToken", &c->arena).n == 0))
         refuse_sts(&c->answer, "ValidationError", "RoleArn and WebIdentityToken are required");
+    else if (!web && !str_starts(http1_get(head, "authorization"), STR("AWS4-HMAC-SHA256 ")))
+        refuse_sts(&c->answer, "MissingAuthenticationToken", "AssumeRole wants a signed request");
     else
         answer_sts(c->provider, &c->answer);
 }
@@ -220,7 +229,7 @@ bool identity_serve(struct conn *c, const struct http1_head *head, struct str bo
              str_ends(path, STR("/token")))
         metadata(c, head, "metadata-flavor", "Google");
     else if (post && str_is(path, "/"))
-        sts(c, body);
+        sts(c, head, body);
     else if (get && str_is(path, "/container/credentials"))
         answer_aws_json(c->provider, &c->answer);
     else if (str_is(path, "/latest/api/token") || str_starts(path, STR("/latest/meta-data/iam/security-credentials/")))
