@@ -46,8 +46,13 @@ struct str reply_error_message(struct request *r)
     return arena_printf(&r->keep.arena, "weir: %.*s", STR_FMT(r->why));
 }
 
-static bool says_do_not_retry(enum weir_err e)
+/* Sleeping for minutes is nothing a client should do by itself: it looks as if it hung. */
+enum { RETRY_STOP_MS = 60 * 1000 };
+
+static bool says_do_not_retry(const struct request *r)
 {
+    enum weir_err e = r->err;
+    if (e == WEIR_UP_RATE_LIMIT && r->said.retry_after_ms > RETRY_STOP_MS) return true;
     return e == WEIR_BUDGET_SPENT || e == WEIR_KEY_FORBIDDEN || e == WEIR_UP_QUOTA || e == WEIR_PRICE_UNKNOWN ||
            e == WEIR_ORIGIN_FORBIDDEN;
 }
@@ -91,6 +96,8 @@ static void relay_error(struct request *r)
     r->bytes_out = r->relayed.body.n;
     reply_begin_head(r, r->relayed.status, STR("application/json"), (int64_t)r->relayed.body.n, head);
     buf_add(head, r->relayed.headers);
+    if (says_do_not_retry(r) && !str_icontains(r->relayed.headers, STR("x-should-retry:")))
+        buf_add(head, STR("x-should-retry: false\r\n"));
     write_error_headers(r, head);
     meter_commit(r, true);
     send_whole(r, buf_view(head), r->relayed.body);
@@ -107,10 +114,11 @@ void reply_error(struct request *r)
     }
     r->client_status = r->dialect->error_status(r->err);
     r->dialect->write_error(r->err, reply_error_message(r), str_of(r->id), body);
+    if (retry_after_s(r) > 0 && r->dialect->write_retry != NULL) r->dialect->write_retry(retry_after_s(r), body);
     r->bytes_out = buf_len(body);
     reply_begin_head(r, r->client_status, STR("application/json"), (int64_t)buf_len(body), head);
     if (retry_after_s(r) > 0) http1_write_header_u64(head, "retry-after", retry_after_s(r));
-    if (says_do_not_retry(r->err)) buf_add(head, STR("x-should-retry: false\r\n"));
+    if (says_do_not_retry(r)) buf_add(head, STR("x-should-retry: false\r\n"));
     if (r->err == WEIR_METHOD)
         buf_add(head,
                 str_is(http1_head(&r->keep.in)->method, "POST") ? STR("allow: GET, HEAD\r\n") : STR("allow: POST\r\n"));

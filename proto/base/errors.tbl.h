@@ -126,7 +126,7 @@
       "invalid_request_error", "INVALID_ARGUMENT", "the model does not support a parameter of this request")           \
     X(UP_NOT_FOUND, 404, UPSTREAM, NO, IGNORE, "invalid_request_error", "model_not_found", "not_found_error",          \
       "NOT_FOUND", "the provider does not know the model")                                                             \
-    X(UP_CONFLICT, 409, UPSTREAM, NO, IGNORE, "invalid_request_error", "conflict", "invalid_request_error", "ABORTED", \
+    X(UP_CONFLICT, 409, UPSTREAM, SAME, IGNORE, "invalid_request_error", "conflict", "invalid_request_error", "ABORTED", \
       "the provider reports a conflict")                                                                               \
     X(UP_TOO_LARGE, 413, CLIENT, NO, IGNORE, "invalid_request_error", "request_too_large", "request_too_large",        \
       "INVALID_ARGUMENT", "the request is too large for the provider")

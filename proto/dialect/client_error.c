@@ -5,6 +5,17 @@ static struct str text_of(enum weir_err e, struct str message)
     return message.n > 0 ? message : str_of(err_row(e)->text);
 }
 
+/* A text with the words by which a dialect's clients know that a conversation has to be cut; whose provider spoke another dialect
+ * said it in other words. */
+static void add_text(enum weir_err e, struct str message, const char *too_long, struct buf *out)
+{
+    struct str text = text_of(e, message);
+    buf_addc(out, '"');
+    if (e == WEIR_UP_CONTEXT_LENGTH && !str_icontains(text, str_of(too_long))) buf_addf(out, "%s: ", too_long);
+    buf_add_json(out, text);
+    buf_addc(out, '"');
+}
+
 /* The field that an OpenAI client is pointed at; NULL: none in particular. */
 static const char *param_of(enum weir_err e)
 {
@@ -46,7 +57,7 @@ void anthropic_error_write(enum weir_err e, struct str message, struct str reque
     buf_add(out, STR("{\"type\":\"error\",\"error\":{\"type\":"));
     buf_add_json_str(out, str_of(err_row(e)->anthropic_type));
     buf_add(out, STR(",\"message\":"));
-    buf_add_json_str(out, text_of(e, message));
+    add_text(e, message, "prompt is too long", out);
     buf_addc(out, '}');
     if (request_id.n > 0) {
         buf_add(out, STR(",\"request_id\":"));
@@ -76,15 +87,28 @@ void gemini_error_write(enum weir_err e, struct str message, struct buf *out)
     buf_add(out, STR(",\"details\":[]}}"));
 }
 
+void gemini_error_write_retry(uint64_t seconds, struct buf *out)
+{
+    const struct str none = STR("\"details\":[]}}");
+    if (!str_ends(buf_view(out), none)) return;
+    buf_truncate(out, buf_len(out) - none.n);
+    buf_addf(out, "\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"%llus\"}]}}",
+             (unsigned long long)seconds);
+}
+
 uint16_t gemini_error_status(enum weir_err e)
 {
-    return err_row(e)->http;
+    switch (e) {
+    case WEIR_TOO_LARGE:
+    case WEIR_UP_TOO_LARGE: return 400; /* Google has no 413 */
+    default: return err_row(e)->http;
+    }
 }
 
 void converse_error_write(enum weir_err e, struct str message, struct buf *out)
 {
     buf_add(out, STR("{\"message\":"));
-    buf_add_json_str(out, text_of(e, message));
+    add_text(e, message, "Input is too long for requested model", out);
     buf_addc(out, '}');
 }
 

@@ -26,4 +26,6 @@ const char *converse_exception_in_stream(enum weir_err e); /* the five that a st
 
 /* {"error":{"code","message","status","details"}} */
 void gemini_error_write(enum weir_err e, struct str message, struct buf *out);
+/* Puts when to come back into a body that was just written. */
+void gemini_error_write_retry(uint64_t seconds, struct buf *out);
 uint16_t gemini_error_status(enum weir_err e);

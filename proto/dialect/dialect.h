@@ -106,6 +106,8 @@ struct dialect {
                        struct upstream_error *ret_error);
     uint16_t (*error_status)(enum weir_err e); /* the table's, but Anthropic's 529 and 402 */
     void (*write_error)(enum weir_err e, struct str message, struct str request_id, struct buf *out);
+    void (*write_retry)(uint64_t seconds,
+                        struct buf *out); /* where clients look into that body for it; NULL: a header */
     void (*write_stream_error)(enum weir_err e, struct str message,
                                struct buf *out); /* the in-stream error event that ends a stream */
 

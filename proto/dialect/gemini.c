@@ -57,6 +57,7 @@ const struct dialect gemini = {
     .read_error = upstream_error_read,
     .error_status = gemini_error_status,
     .write_error = write_error,
+    .write_retry = gemini_error_write_retry,
     .write_stream_error = gemini_write_stream_error,
     .path = "/models/",
     .base_is_whole = true,

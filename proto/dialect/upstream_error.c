@@ -8,11 +8,13 @@ enum { MESSAGE_MOST = 500 };
 struct said {
     struct str message, code, type, detail;
     struct str delay;     /* Google's RetryInfo: "37s" */
+    struct str field;     /* FastAPI and the like: the member that is wrong */
+    struct str behind;    /* OpenRouter: the body of the provider behind it, as text */
     bool has_error;       /* an `error` member, or a body of type error: what makes a 200 a failure */
     uint16_t code_status; /* a code that is an HTTP status, as number or text: Azure "429", OpenRouter 502 */
 };
 
-enum where { CODE, MESSAGE };
+enum where { CODE, BEGINS, HOLDS, MESSAGE };
 
 /* First match wins, so the narrow ones stand before the wide ones. A row with a status holds for that status only (0: any).
  * No row looks for "429" or "rate limit" in a message: bad requests talk about those too. */
@@ -20,7 +22,8 @@ static const struct pattern {
     uint16_t status;
     enum where where;
     const char
-        *text; /* CODE: whole code, type or detail code; MESSAGE: part of the message; letters' case does not matter */
+        *text; /* CODE: whole code, type or detail code; BEGINS, HOLDS: how one begins, part of one; MESSAGE: part of
+                * the message. Letters' case does not matter */
     enum weir_err err;
 } PATTERNS[] = {
     /* money */
@@ -38,6 +41,15 @@ static const struct pattern {
     {0, CODE, "contract_spend_limit_reached", WEIR_UP_QUOTA},
     {0, CODE, "linked_organization_spend_limit_reached", WEIR_UP_QUOTA},
     {0, CODE, "servicequotaexceededexception", WEIR_UP_QUOTA}, /* Amazon */
+    {0, CODE, "exceeded_current_quota_error", WEIR_UP_QUOTA},  /* Moonshot */
+    {0, CODE, "credit_limit", WEIR_UP_QUOTA},                  /* Together */
+    {0, CODE, "accountoverdueerror", WEIR_UP_QUOTA},           /* Ark, these three */
+    {0, CODE, "quotaexceeded", WEIR_UP_QUOTA},
+    {0, CODE, "setlimitexceeded", WEIR_UP_QUOTA},
+    {400, MESSAGE, "reached your specified api usage limits", WEIR_UP_QUOTA}, /* Anthropic: a limit of one's own */
+    {429, MESSAGE, "free_tier_requests, limit: 0", WEIR_UP_QUOTA},            /* Google */
+    {0, MESSAGE, "used all available credits", WEIR_UP_QUOTA},                /* xAI, these two */
+    {403, MESSAGE, "doesn't have any credits", WEIR_UP_QUOTA},
     {429, MESSAGE, "too many tokens per day", WEIR_UP_QUOTA},
     {0, MESSAGE, "credit balance is too low", WEIR_UP_QUOTA},
     {0, MESSAGE, "insufficient balance", WEIR_UP_QUOTA},
@@ -48,6 +60,8 @@ static const struct pattern {
     /* too much at a time */
     {0, CODE, "server_is_overloaded", WEIR_UP_OVERLOADED},
     {0, CODE, "overloaded_error", WEIR_UP_OVERLOADED},
+    {0, CODE, "serveroverloaded", WEIR_UP_OVERLOADED}, /* Ark, these two */
+    {0, CODE, "modelloadingerror", WEIR_UP_OVERLOADED},
     {429, MESSAGE, "system is experiencing high demand", WEIR_UP_OVERLOADED},
     {0, MESSAGE, "engine is currently overloaded", WEIR_UP_OVERLOADED},
     {0, CODE, "serviceunavailableexception", WEIR_UP_OVERLOADED},
@@ -60,6 +74,8 @@ static const struct pattern {
     {0, CODE, "ramp_limit_exceeded", WEIR_UP_RATE_LIMIT},
     {0, CODE, "ratelimitreached", WEIR_UP_RATE_LIMIT},
     {0, CODE, "too_many_requests", WEIR_UP_RATE_LIMIT},
+    {429, HOLDS, "ratelimitexceeded", WEIR_UP_RATE_LIMIT}, /* Ark, these two */
+    {0, CODE, "requestbursttoofast", WEIR_UP_RATE_LIMIT},
     {429, CODE, "requests", WEIR_UP_RATE_LIMIT},
     {429, CODE, "resource_exhausted", WEIR_UP_RATE_LIMIT},
     {503, CODE, "unavailable", WEIR_UP_OVERLOADED},
@@ -67,7 +83,17 @@ static const struct pattern {
     /* too long */
     {0, CODE, "context_length_exceeded", WEIR_UP_CONTEXT_LENGTH},
     {0, CODE, "string_above_max_length", WEIR_UP_CONTEXT_LENGTH},
-    {400, MESSAGE, "maximum context length", WEIR_UP_CONTEXT_LENGTH},
+    {0, CODE, "too_many_prompt_tokens", WEIR_UP_CONTEXT_LENGTH},           /* Perplexity */
+    {0, CODE, "exceed_context_size_error", WEIR_UP_CONTEXT_LENGTH},        /* llama.cpp */
+    {0, CODE, "model_max_prompt_tokens_exceeded", WEIR_UP_CONTEXT_LENGTH}, /* Copilot */
+    {0, CODE, "outofcontexterror", WEIR_UP_CONTEXT_LENGTH},                /* Ark */
+    {400, MESSAGE, "maximum context", WEIR_UP_CONTEXT_LENGTH},
+    {400, MESSAGE, "max context length", WEIR_UP_CONTEXT_LENGTH},              /* Ollama */
+    {400, MESSAGE, "maximum prompt length", WEIR_UP_CONTEXT_LENGTH},           /* xAI */
+    {400, MESSAGE, "exceeded model token limit", WEIR_UP_CONTEXT_LENGTH},      /* Moonshot */
+    {400, MESSAGE, "prompt exceeds max length", WEIR_UP_CONTEXT_LENGTH},       /* Z.ai */
+    {400, MESSAGE, "context window exceeds", WEIR_UP_CONTEXT_LENGTH},          /* MiniMax */
+    {400, MESSAGE, "greater than the context length", WEIR_UP_CONTEXT_LENGTH}, /* LM Studio */
     {400, MESSAGE, "exceed the configured limit", WEIR_UP_CONTEXT_LENGTH},
     {400, MESSAGE, "string too long", WEIR_UP_CONTEXT_LENGTH},
     {400, MESSAGE, "prompt is too long", WEIR_UP_CONTEXT_LENGTH},
@@ -91,12 +117,16 @@ static const struct pattern {
     {0, CODE, "moderation_blocked", WEIR_UP_CONTENT_POLICY},
     {0, CODE, "bio_policy", WEIR_UP_CONTENT_POLICY},
     {0, CODE, "misalignment_policy_violation", WEIR_UP_CONTENT_POLICY},
+    {0, BEGINS, "cyber_policy", WEIR_UP_CONTENT_POLICY},
+    {400, HOLDS, "sensitivecontentdetected", WEIR_UP_CONTENT_POLICY}, /* Ark, these two */
+    {400, HOLDS, "riskdetection", WEIR_UP_CONTENT_POLICY},
     {0, MESSAGE, "rejected as a result of our safety system", WEIR_UP_CONTENT_POLICY},
     {0, MESSAGE, "content management policy", WEIR_UP_CONTENT_POLICY},
     {0, MESSAGE, "blocked by content filtering policy", WEIR_UP_CONTENT_POLICY},
     /* our key */
     {0, CODE, "invalid_api_key", WEIR_UP_AUTH},
     {0, CODE, "authentication_error", WEIR_UP_AUTH},
+    {0, CODE, "authenticationerror", WEIR_UP_AUTH}, /* Ark */
     {0, CODE, "ip_not_authorized", WEIR_UP_AUTH},
     {0, CODE, "api_key_invalid", WEIR_UP_AUTH}, /* Google: with status 400 */
     {0, CODE, "api_key_service_blocked", WEIR_UP_AUTH},
@@ -116,6 +146,7 @@ static const struct pattern {
     {0, CODE, "accessdeniedexception", WEIR_UP_PERMISSION},
     {0, CODE, "mpagreementbeingcreated", WEIR_UP_PERMISSION},
     {0, CODE, "permission_error", WEIR_UP_PERMISSION},
+    {403, CODE, "accessdenied", WEIR_UP_PERMISSION}, /* Ark */
     {0, CODE, "unsupported_country", WEIR_UP_PERMISSION},
     {0, CODE, "unsupported_country_region_territory", WEIR_UP_PERMISSION},
     /* the model */
@@ -124,6 +155,8 @@ static const struct pattern {
     {0, CODE, "not_found_error", WEIR_UP_NOT_FOUND},
     {0, CODE, "resourcenotfoundexception", WEIR_UP_NOT_FOUND},
     {0, CODE, "ftuformnotfilled", WEIR_UP_NOT_FOUND},
+    {0, CODE, "modelnotopen", WEIR_UP_NOT_FOUND}, /* Ark, these two */
+    {0, BEGINS, "invalidendpointormodel", WEIR_UP_NOT_FOUND},
     {400, MESSAGE, "on-demand throughput isn't supported", WEIR_UP_NOT_FOUND},
     {400, MESSAGE, "on-demand throughput isn’t supported", WEIR_UP_NOT_FOUND},
     {400, MESSAGE, "provided model identifier is invalid", WEIR_UP_NOT_FOUND},
@@ -131,6 +164,15 @@ static const struct pattern {
     {0, CODE, "unsupported_parameter", WEIR_UP_CAPABILITY},
     {0, CODE, "unsupported_value", WEIR_UP_CAPABILITY},
     {0, CODE, "unknown_parameter", WEIR_UP_CAPABILITY},
+    {0, CODE, "extra_forbidden", WEIR_UP_CAPABILITY},                 /* Mistral and whoever checks with pydantic */
+    {0, CODE, "wrong_api_format", WEIR_UP_CAPABILITY},                /* Cerebras */
+    {400, MESSAGE, "does not support parameter", WEIR_UP_CAPABILITY}, /* xAI, these two */
+    {400, MESSAGE, "argument not supported on this model", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "response_format type is unavailable", WEIR_UP_CAPABILITY}, /* DeepSeek */
+    {400, MESSAGE, "incompatible with thinking", WEIR_UP_CAPABILITY},          /* Moonshot, these two */
+    {400, MESSAGE, "is allowed for this model", WEIR_UP_CAPABILITY},
+    {400, MESSAGE, "tool choice requires --enable", WEIR_UP_CAPABILITY}, /* vLLM */
+    {400, MESSAGE, "and \"any\" are not supported", WEIR_UP_CAPABILITY}, /* Anthropic: forced tools */
     {400, MESSAGE, "function tools with reasoning_effort", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "is not supported for this model", WEIR_UP_CAPABILITY},
     {400, MESSAGE, "not supported on this model", WEIR_UP_CAPABILITY},
@@ -244,6 +286,16 @@ static void read_inner(yyjson_val *o, struct said *s)
     set(&s->detail, tree_get_str(tree_get(o, "innererror"), "code"));
     /* OpenRouter: what the provider behind it said */
     set(&s->detail, tree_get_str(tree_get(o, "metadata"), "error_type"));
+    set(&s->behind, tree_get_str(tree_get(o, "metadata"), "raw"));
+}
+
+/* [{"type":"extra_forbidden","loc":["body","seed"],"msg":"…"}]: pydantic's, at FastAPI, vLLM, Mistral. */
+static void read_validation(yyjson_val *list, struct said *s)
+{
+    yyjson_val *first = yyjson_arr_get_first(list);
+    set(&s->message, tree_get_str(first, "msg"));
+    set(&s->detail, tree_get_str(first, "type"));
+    set(&s->field, tree_str(yyjson_arr_get_last(tree_get(first, "loc"))));
 }
 
 static void read_said(yyjson_val *root, struct said *s)
@@ -251,6 +303,10 @@ static void read_said(yyjson_val *root, struct said *s)
     yyjson_val *error = tree_get(root, "error"), *detail = tree_get(root, "detail");
     if (yyjson_is_arr(root)) /* Gemini's OpenAI look-alike wraps it in an array */
         error = tree_get(yyjson_arr_get_first(root), "error");
+    if (yyjson_is_arr(error)) /* TGI: ["text", …] */
+        error = yyjson_arr_get_first(error);
+    if (error == NULL && yyjson_is_arr(tree_get(root, "errors"))) /* Cloudflare */
+        error = yyjson_arr_get_first(tree_get(root, "errors"));
     s->has_error = yyjson_is_obj(error) || tree_str(error).n > 0 || str_is(tree_get_str(root, "type"), "error");
     if (yyjson_is_obj(error))
         read_inner(error, s);
@@ -260,9 +316,9 @@ static void read_said(yyjson_val *root, struct said *s)
     if (yyjson_is_str(detail))                                      /* FastAPI */
         set(&s->message, tree_str(detail));
     else if (yyjson_is_arr(detail))
-        set(&s->message, tree_get_str(yyjson_arr_get_first(detail), "msg"));
-    if (yyjson_is_obj(tree_get(root, "message")) && s->message.n == 0) /* Mistral 422: {"message":{"detail":[…]}} */
-        set(&s->message, tree_get_str(yyjson_arr_get_first(tree_get(tree_get(root, "message"), "detail")), "msg"));
+        read_validation(detail, s);
+    if (s->message.n == 0) /* Mistral: {"message":{"detail":[…]}} */
+        read_validation(tree_get(tree_get(root, "message"), "detail"), s);
 }
 
 /* ---- Judging ---- */
@@ -271,8 +327,14 @@ static bool matches(const struct pattern *p, uint16_t status, const struct said 
 {
     struct str text = str_of(p->text);
     if (p->status != 0 && p->status != status) return false;
-    if (p->where == MESSAGE) return str_icontains(s->message, text);
-    return str_ieq(s->detail, text) || str_ieq(s->code, text) || str_ieq(s->type, text);
+    if (p->where == MESSAGE) return str_icontains(s->message, text) || str_icontains(s->behind, text);
+    const struct str words[] = {s->detail, s->code, s->type};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (p->where == CODE     ? str_ieq(words[i], text)
+            : p->where == BEGINS ? str_ieq(str_slice(words[i], 0, text.n), text)
+                                 : str_icontains(words[i], text))
+            return true;
+    return false;
 }
 
 static enum weir_err judge(uint16_t status, const struct said *s)
@@ -300,9 +362,11 @@ static bool is_plain_text(struct str s)
     return s.n > 0 && !is_html(s) && s.p[0] != '{' && s.p[0] != '[' && s.p[0] != '<';
 }
 
-static struct str safe_message(struct str s, struct arena *a)
+static struct str safe_message(const struct said *said, struct arena *a)
 {
+    struct str s = said->message;
     if (is_html(s)) return STR_NULL;
+    if (said->field.n > 0) s = arena_printf(a, "%.*s: %.*s", STR_FMT(str_slice(said->field, 0, 64)), STR_FMT(s));
     if (s.n > MESSAGE_MOST) {
         s.n = MESSAGE_MOST;
         while (s.n > 0 && ((unsigned char)s.p[s.n] & 0xC0) == 0x80) /* not inside a UTF-8 sequence */
@@ -329,7 +393,7 @@ static void conclude(uint16_t status, const struct answer_headers *h, const stru
     bool about_our_key = e == WEIR_UP_AUTH || e == WEIR_UP_PERMISSION; /* such texts quote keys and accounts */
     *ret_error = (struct upstream_error){
         .err = e,
-        .message = about_our_key ? STR_NULL : safe_message(s->message, a),
+        .message = about_our_key ? STR_NULL : safe_message(s, a),
         .code = arena_copy(a, str_slice(s->code.n > 0 ? s->code : s->type, 0, 64)),
         .retry_after_ms = hint,
         .should_not_retry = str_iis(h->should_retry, "false"),

@@ -13,9 +13,10 @@ const errors = {
   PermissionDeniedError: bedrock.AccessDeniedException,
   BadRequestError: bedrock.ValidationException,
   NotFoundError: bedrock.ResourceNotFoundException,
+  ConflictError: bedrock.ConflictException,
   UnprocessableEntityError: bedrock.ValidationException,
   RateLimitError: bedrock.ThrottlingException,
-  InternalServerError: oneOf(bedrock.InternalServerException, bedrock.ServiceUnavailableException),
+  InternalServerError: oneOf(bedrock.InternalServerException, bedrock.ServiceUnavailableException, bedrock.ModelTimeoutException),
   APIError: bedrock.BedrockRuntimeServiceException,
 };
 

@@ -136,8 +136,8 @@ export const checks = {
 // Status the provider answers with -> class that the client's SDK must raise. Behind weir a provider's word about *our* key is ours
 // to mend, not the app's: 502.
 const errorClasses = {
-  400: 'BadRequestError', 404: 'NotFoundError', 413: 'APIError', 422: 'UnprocessableEntityError', 429: 'RateLimitError',
-  500: 'InternalServerError', 503: 'InternalServerError', 529: 'InternalServerError',
+  400: 'BadRequestError', 404: 'NotFoundError', 409: 'ConflictError', 413: 'APIError', 422: 'UnprocessableEntityError', 429: 'RateLimitError',
+  500: 'InternalServerError', 503: 'InternalServerError', 504: 'InternalServerError', 529: 'InternalServerError',
 };
 const keyErrorClasses = {
   direct: { 401: 'AuthenticationError', 403: 'PermissionDeniedError' },

@@ -58,6 +58,7 @@ const char *invoke_error_name(unsigned status)
     case 403: return "AccessDeniedException";
     case 404: return "ResourceNotFoundException";
     case 408: return "ModelTimeoutException";
+    case 409: return "ConflictException";
     case 424: return "ModelErrorException";
     case 429: return "ThrottlingException";
     case 503: return "ServiceUnavailableException";

@@ -85,7 +85,9 @@ static void what_follows_a_failure(void **state)
     assert_int_equal(retry_judge(&q), RETRY_STOP);
     q.on_status = true; /* the configuration cannot make a bad request worth repeating */
     assert_int_equal(retry_judge(&q), RETRY_STOP);
-    q = asked(WEIR_UP_CONFLICT, 409);
+    q = asked(WEIR_UP_CONFLICT, 409); /* a lock: whoever is next may not have it */
+    assert_int_equal(retry_judge(&q), RETRY_NEXT);
+    q = asked(WEIR_UP_CAPABILITY, 418);
     assert_int_equal(retry_judge(&q), RETRY_STOP);
     q.on_status = true;
     assert_int_equal(retry_judge(&q), RETRY_NEXT);
