@@ -226,8 +226,7 @@ static const struct config_provider *config_of(const struct core *c, const struc
 static const char *provider_state(const struct core *c, const struct snap_provider *p)
 {
     const struct probe_verdict *v = prober_verdict(c->prober, p->id);
-    struct credential_status s;
-    if (credential_keep_status(c, p->id, &s) && s.state == CREDENTIAL_NONE) return "auth_error";
+    if (credential_keep_is_refused(c, p)) return "auth_error";
     switch (v->health) {
     case TICK_UP: return "up";
     case TICK_DOWN: return "down";
@@ -279,6 +278,8 @@ static struct str why_of(const struct core *c, const struct snap_provider *p, co
     struct credential_status s;
     if (credential_keep_status(c, p->id, &s) && (s.state == CREDENTIAL_NONE || s.state == CREDENTIAL_FAILING))
         return str_of(s.why);
+    if (credential_keep_is_refused(c, p))
+        return p->secrets > 1 ? STR("it refuses each of the keys") : STR("it refuses the key");
     return v->err == WEIR_OK ? STR_NULL : str_of(v->why);
 }
 

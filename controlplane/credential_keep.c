@@ -2,6 +2,7 @@
 
 #include "controlplane/config/env.h"
 #include "controlplane/core.h"
+#include "proto/base/clock.h"
 #include "shm/notice.h"
 #include "shm/tick.h"
 
@@ -129,6 +130,37 @@ bool credential_keep_is_settled(const struct core *c)
 bool credential_keep_status(const struct core *c, uint16_t provider_id, struct credential_status *ret_status)
 {
     return credentials_status(c->credentials, provider_id, ret_status);
+}
+
+static bool rests_refused(const _Atomic uint64_t *until_mono_ms, const _Atomic uint32_t *last_error)
+{
+    return atomic_load_explicit(until_mono_ms, memory_order_relaxed) > clock_mono_ms() &&
+           atomic_load_explicit(last_error, memory_order_relaxed) == WEIR_UP_AUTH;
+}
+
+/* One key is its targets' affair; of several each has a cell. */
+static bool are_keys_refused(const struct core *c, const struct snap_provider *p)
+{
+    unsigned refused = 0;
+    for (unsigned i = 0; i < p->secrets && p->secrets > 1; i++) {
+        struct live_secret *cell = &c->live->secret[p->id][i];
+        refused += rests_refused(&cell->bench_until_mono_ms, &cell->last_error);
+    }
+    if (p->secrets > 1) return refused == p->secrets;
+    for (uint32_t i = 0; i < c->snap->s->targets.n; i++) {
+        const struct snap_target *t = &c->snap->targets[i];
+        struct live_target *live = &c->live->target[t->id];
+        if (&c->snap->providers[t->provider] == p && rests_refused(&live->open_until_mono_ms, &live->last_error))
+            return true;
+    }
+    return false;
+}
+
+bool credential_keep_is_refused(const struct core *c, const struct snap_provider *p)
+{
+    struct credential_status s;
+    if (credential_keep_status(c, p->id, &s)) return s.state == CREDENTIAL_NONE;
+    return are_keys_refused(c, p);
 }
 
 void credential_keep_start(struct core *c)

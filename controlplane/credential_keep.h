@@ -10,6 +10,7 @@
 
 struct config_provider;
 struct core;
+struct snap_provider;
 
 /* What a provider's credential is fetched with; views of the configuration. Only where p->fetches_token. */
 struct credential_conf credential_keep_conf(const struct config_provider *p, uint16_t provider_id);
@@ -21,4 +22,6 @@ void credential_keep_tick(struct core *c);
 bool credential_keep_is_settled(const struct core *c); /* no first refresh under way */
 /* false: it fetches none. */
 bool credential_keep_status(const struct core *c, uint16_t provider_id, struct credential_status *ret_status);
+/* No key or token of it may be shown now: none holds, or the provider refused each and it rests because of that. */
+bool credential_keep_is_refused(const struct core *c, const struct snap_provider *p);
 void credential_keep_stop(struct core *c);

@@ -260,17 +260,26 @@ static void judge_key(struct visit *v, const struct fetch_answer *a)
     struct upstream_error said = {.retry_after_ms = -1};
     struct answer_headers none = {0};
     bool has_key = v->key.n > 0 || v->provider->fetches_token;
+    uint64_t number;
     if (a->status >= 400) dialect_of(v->type->dialect)->read_error(a->status, &none, a->body, &f->arena, &said);
+    if (str_u64(said.code, &number)) said.code = STR_NULL; /* Google's: the status once more */
     if (a->status / 100 == 2)
         finding_add(f, v->section, v->what, FINDING_OK, NULL,
                     has_key ? "accepted" : "none is needed to list its models");
-    else if (a->status == 401 || a->status == 403)
+    else if (said.err == WEIR_UP_AUTH || said.err == WEIR_UP_PERMISSION) /* Google says so with a 400 */
         finding_add(
             f, v->section, v->what, FINDING_BAD,
-            has_key
-                ? "is it of this provider, and whole? A key that may not list models can still be good for calls (403)"
-                : "give providers.NAME.api_key or api_key_file",
-            "%s: %u %.*s", has_key ? "refused" : "there is none, and one is wanted", a->status, STR_FMT(said.message));
+            !has_key ? "give providers.NAME.api_key or api_key_file"
+            : v->provider->fetches_token
+                ? "has its account or role the right to use this service, and is it this one's scope?"
+            : a->status == 403
+                ? "a key that may not list models can still be good for calls: weir call MODEL \"hello\" tries it"
+                : "is it of this provider, whole, and not revoked?",
+            "%s: %u %.*s", has_key ? "refused" : "there is none, and one is wanted", a->status, STR_FMT(said.code));
+    else if (said.err == WEIR_UP_QUOTA)
+        finding_add(f, v->section, v->what, FINDING_BAD,
+                    "pay, or raise the limit there; calls go to other targets meanwhile",
+                    "known, but its account is used up: %u %.*s", a->status, STR_FMT(said.message));
     else if (a->status == 404 || a->status == 405)
         finding_add(f, v->section, v->what, FINDING_LOOK, "if calls fail as well: has base_url the right path?",
                     "cannot be tried: it has no list of models behind %.*s%s", STR_FMT(v->provider->base_url),

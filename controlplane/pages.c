@@ -152,14 +152,15 @@ static void add_configuration(struct core *c, struct buf *out)
         series_u64(out, "weir_provider_up", labels_of(&labels, "provider", snap_text(c->snap, p->name), NULL, STR_NULL),
                    prober_verdict(c->prober, p->id)->health != TICK_DOWN);
     }
-    metrics_head(out, "weir_provider_credential_valid", "gauge", "1: the credential that is fetched for it holds");
+    metrics_head(out, "weir_provider_credential_valid", "gauge",
+                 "1: it has a key or token that holds and was not refused just now");
     for (uint32_t i = 0; i < c->snap->s->providers.n; i++) {
         const struct snap_provider *p = &c->snap->providers[i];
         struct credential_status s;
-        if (credential_keep_status(c, p->id, &s))
-            series_u64(out, "weir_provider_credential_valid",
-                       labels_of(&labels, "provider", snap_text(c->snap, p->name), NULL, STR_NULL),
-                       s.state == CREDENTIAL_FRESH || s.state == CREDENTIAL_FAILING);
+        bool waits = credential_keep_status(c, p->id, &s) && s.state == CREDENTIAL_WAITING;
+        series_u64(out, "weir_provider_credential_valid",
+                   labels_of(&labels, "provider", snap_text(c->snap, p->name), NULL, STR_NULL),
+                   !waits && !credential_keep_is_refused(c, p));
     }
     metrics_head(out, "weir_provider_credential_refreshes_total", "counter", "credentials fetched, by result");
     for (uint32_t i = 0; i < c->snap->s->providers.n; i++) {

@@ -57,16 +57,22 @@ def test_all_is_well(start_fakes, tmp_path):
 
 def test_each_thing_that_a_provider_may_say_or_not(tmp_path):
     refused = json.dumps({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"}}).encode()
+    invalid = json.dumps({"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT", "details": [{"reason": "API_KEY_INVALID"}]}}).encode()
     with rig.Origin(answers(401, refused)) as bad, rig.Origin(answers(404)) as none, rig.Origin(answers(429, b"{}", "retry-after: 9")) as busy, \
-            rig.Origin(answers(301, b"", "location: https://x.example/v1")) as moved, rig.Origin(answers(500, b"<html>oops</html>")) as broken:
+            rig.Origin(answers(301, b"", "location: https://x.example/v1")) as moved, rig.Origin(answers(500, b"<html>oops</html>")) as broken, \
+            rig.Origin(answers(400, invalid)) as google, rig.Origin(answers(402, b'{"error":{"message":"Insufficient Balance"}}')) as poor:
         providers = {name: {"base_url": f"http://127.0.0.1:{o.port}/v1"} for name, o in
                      {"bad": bad, "none": none, "busy": busy, "moved": moved, "broken": broken}.items()}
+        providers["google"] = {"type": "gemini", "base_url": f"http://127.0.0.1:{google.port}/v1beta"}
+        providers["poor"] = {"type": "deepseek", "base_url": f"http://127.0.0.1:{poor.port}"}
+        providers["search"] = {"type": "perplexity"}
         providers["closed"] = {"base_url": f"http://127.0.0.1:{ports.free_port()}/v1"}
         providers["unnamed"] = {"base_url": "https://no-such-host.invalid/v1"}
         done = run(tmp_path, config(providers), "-o", "json")
         keys = [o.requests[0] for o in (bad, none, busy, moved, broken)]
     found = findings(done)
-    want = {("bad", "key"): ("bad", "refused: 401"), ("none", "key"): ("look", "no list of models"),
+    want = {("google", "key"): ("bad", "refused: 400"), ("poor", "key"): ("bad", "account is used up: 402 Insufficient Balance"),
+            ("search", "reach"): ("look", "nothing that is free to ask"), ("bad", "key"): ("bad", "refused: 401 invalid_api_key"), ("none", "key"): ("look", "no list of models"),
             ("busy", "key"): ("look", "limited now"), ("moved", "key"): ("look", "https://x.example/v1"), ("broken", "key"): ("look", "status 500"),
             ("closed", "reach"): ("bad", "connection refused"), ("unnamed", "reach"): ("bad", "is the name right")}
     for (name, what), (state, text) in want.items():
