@@ -206,7 +206,8 @@ static const struct step *step_encode(struct request *r)
     begin_attempt(r);
     if (r->call.counts &&
         !counting_is_served(r->provider->type,
-                            provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model)))
+                            provider_dialect(r->provider->type, r->provider->dialects, r->endpoint->dialect, r->model),
+                            r->model))
         return answer_estimate(r);
     buf_clear(body);
     buf_clear(head);

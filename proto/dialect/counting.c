@@ -7,11 +7,11 @@
 
 enum { BYTES_PER_TOKEN = 4 };
 
-bool counting_is_served(unsigned provider_type, enum dialect_id target)
+bool counting_is_served(unsigned provider_type, enum dialect_id target, struct str model)
 {
-    /* a Claude that another vendor hosts is counted elsewhere or not at all */
-    if (target == DIALECT_ANTHROPIC) return provider_type_of(provider_type)->path == NULL;
-    return target == DIALECT_GEMINI;
+    if (provider_type == PROVIDER_BEDROCK)
+        return str_icontains(model, STR("claude")); /* of other makers' few, if any */
+    return target == DIALECT_ANTHROPIC || target == DIALECT_GEMINI;
 }
 
 static struct str copied(struct buf *b, struct arena *a)
@@ -67,9 +67,25 @@ static bool keep_countable(struct str chat, struct buf *out)
     return json_splice(chat, patch, sizeof gone / sizeof *gone, out);
 }
 
+/* {"input":{"converse":{…}}}, with what makes the prompt alone. Source: Bedrock API reference, CountTokens, ConverseTokensRequest. */
+static bool wrap_converse(struct str chat, struct buf *out)
+{
+    static const char *const gone[] = {"inferenceConfig",   "additionalModelResponseFieldPaths",
+                                       "guardrailConfig",   "requestMetadata",
+                                       "performanceConfig", "serviceTier",
+                                       "outputConfig"};
+    struct json_patch patch[sizeof gone / sizeof *gone];
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) patch[i] = (struct json_patch){gone[i], STR_NULL};
+    buf_addz(out, "{\"input\":{\"converse\":");
+    bool good = json_splice(chat, patch, sizeof gone / sizeof *gone, out);
+    buf_addz(out, "}}");
+    return good;
+}
+
 static bool wrap(struct exchange *x, struct str chat, struct buf *out)
 {
     if (x->target->id == DIALECT_ANTHROPIC) return keep_countable(chat, out);
+    if (x->target->id == DIALECT_CONVERSE) return wrap_converse(chat, out);
     if (x->hints.bare_count) {
         buf_add(out, chat);
         return true;
@@ -123,7 +139,9 @@ enum weir_err counting_answer(struct exchange *x, struct str body, struct buf *o
     struct json_error error;
     unsigned depth;
     int64_t tokens = -1;
-    const char *member = x->target->id == DIALECT_GEMINI ? "totalTokens" : "input_tokens";
+    const char *member = x->target->id == DIALECT_GEMINI     ? "totalTokens"
+                         : x->target->id == DIALECT_CONVERSE ? "inputTokens"
+                                                             : "input_tokens";
     bool found = json_check(body, &depth, &error) && json_find(body, member, &value, &scratch) == JSON_FOUND &&
                  str_i64(value, &tokens) && tokens >= 0;
     buf_fini(&scratch);

@@ -8,8 +8,9 @@
 
 #include "proto/dialect/exchange.h"
 
-/* Does a provider of this type, asked in that dialect, have an endpoint that counts? Else the count is estimated. */
-bool counting_is_served(unsigned provider_type, enum dialect_id target);
+/* Does a provider of this type have an endpoint that counts for this model (target: the dialect it is asked in)? Else the count is
+ * estimated. Source: Anthropic's "Token counting", Google's and Amazon's CountTokens. */
+bool counting_is_served(unsigned provider_type, enum dialect_id target, struct str model);
 
 /* What the provider is asked, and what it said for the client; exchange.c. */
 enum weir_err counting_request(struct exchange *x, struct str body, struct buf *out, struct str *ret_why);

@@ -58,6 +58,8 @@ enum dialect_id provider_dialect_of_call(unsigned type, uint32_t dialects, enum 
                                          const struct call *call)
 {
     enum dialect_id d = provider_dialect(type, dialects, client, model);
+    /* Bedrock counts what Converse would send: one form for all its models. */
+    if (call->counts && type == PROVIDER_BEDROCK) return DIALECT_CONVERSE;
     if (d != DIALECT_OPENAI_CHAT || call->counts || (dialects & PROVIDER_SPEAKS(RESPONSES)) == 0) return d;
     struct openai_traits t = openai_traits_of(model);
     if (t.responses_only) return DIALECT_RESPONSES;
@@ -175,6 +177,8 @@ struct str provider_path_vertex(const struct provider_place *p, struct arena *a)
 {
     const struct exchange *x = p->x;
     struct str model = encoded(p->model, a);
+    if (x->target->id == DIALECT_ANTHROPIC && x->call->counts) /* the model is named in the body */
+        return arena_printf(a, "%.*s/anthropic/models/count-tokens:rawPredict", STR_FMT(p->base_path));
     if (x->target->id == DIALECT_ANTHROPIC)
         return arena_printf(a, "%.*s/anthropic/models/%.*s:%s", STR_FMT(p->base_path), STR_FMT(model),
                             x->stream ? "streamRawPredict" : "rawPredict");
@@ -185,11 +189,13 @@ struct str provider_path_vertex(const struct provider_place *p, struct arena *a)
 struct str provider_path_bedrock(const struct provider_place *p, struct arena *a)
 {
     const struct exchange *x = p->x;
-    if (x->target->id != DIALECT_ANTHROPIC) return exchange_target_path(x, p->base_path, a);
+    if (x->target->id != DIALECT_ANTHROPIC && !x->call->counts) return exchange_target_path(x, p->base_path, a);
     struct buf b = {0};
     url_percent_encode(p->model, "", &b);
     struct str path = arena_printf(a, "%.*s/model/%.*s/%s", STR_FMT(p->base_path), STR_FMT(buf_view(&b)),
-                                   x->stream ? "invoke-with-response-stream" : "invoke");
+                                   x->call->counts ? "count-tokens"
+                                   : x->stream     ? "invoke-with-response-stream"
+                                                   : "invoke");
     buf_fini(&b);
     return path;
 }
@@ -215,7 +221,7 @@ bool provider_body(unsigned type, const struct exchange *x, struct str body, str
     struct buf scratch = {0}, list = {0};
     struct str value;
     char version[40];
-    unsigned n = 1;
+    unsigned n = x->call->counts ? 0 : 1; /* Vertex counts for a model that the body names */
     if (t->claude_version == NULL || x->target->id != DIALECT_ANTHROPIC) return false;
     if (json_find(body, "anthropic_version", &value, &scratch) == JSON_ABSENT) {
         snprintf(version, sizeof version, "\"%s\"", t->claude_version);

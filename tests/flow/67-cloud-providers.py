@@ -148,6 +148,7 @@ def test_vertex_with_gemini_and_with_claude(start_weir):
 
 # ---- Bedrock ----
 
+HOST_COUNTS = {"count-tokens:rawPredict": {"input_tokens": 11}, "/count-tokens": {"inputTokens": 12}, ":countTokens": {"totalTokens": 13}}
 KEYS = {"access_key_id": "AKIAFLOW", "secret_access_key": "aws-canary/secret+key", "region": "eu-west-1"}
 CONVERSE = {"output": {"message": {"role": "assistant", "content": [{"text": "hello"}]}}, "stopReason": "end_turn",
             "usage": {"inputTokens": 5, "outputTokens": 2, "totalTokens": 7}, "metrics": {"latencyMs": 1}}
@@ -172,6 +173,41 @@ def signature(request, secret, region, host):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     assert parts["Signature"] == hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
     return scope[0]
+
+
+def test_clouds_count_the_tokens_of_their_claude(start_weir):
+    def answer(request):
+        return rig.whole(next((said for end, said in HOST_COUNTS.items() if path(request).endswith(end)), rig.message()))
+
+    def count(weir, model):
+        body = {"model": model, "system": "Be brief.", "messages": [{"role": "user", "content": "hi"}]}
+        with Connection(weir.address) as client:
+            one = client.request("POST", "/v1/messages/count_tokens", json.dumps(body).encode()).json()
+            inside = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+            other = client.request("POST", f"/v1beta/models/{model}:countTokens", json.dumps(inside).encode()).json()
+        return one["input_tokens"], other["totalTokens"]
+
+    with TokenServer(lambda r: (*Issuer()(r), {"Metadata-Flavor": "Google"})) as issuer, swarm.Upstream(answer) as upstream:
+        both = config(vertex(upstream, metadata_url=issuer.url), "claude-x@20260101")
+        both["providers"]["aws"] = {"type": "bedrock", "base_url": upstream.url, **KEYS}
+        both["routes"]["aws"] = {"targets": [{"model": "aws/eu.anthropic.claude-x-v1:0"}]}
+        both["routes"]["nova"] = {"targets": [{"model": "aws/amazon.nova-x-v1:0"}]}
+        weir = start_weir(both)
+        assert count(weir, "chat") == (11, 11)
+        for request in upstream.requests:
+            assert path(request) == "/v1/projects/p-1/locations/europe-west4/publishers/anthropic/models/count-tokens:rawPredict"
+            body = json.loads(request.body)
+            assert body["model"] == "claude-x@20260101" and body["anthropic_version"] == "vertex-2023-10-16" and "max_tokens" not in body
+        upstream.requests.clear()
+        assert count(weir, "aws") == (12, 12)
+        for request in upstream.requests:
+            assert path(request) == "/model/eu.anthropic.claude-x-v1%3A0/count-tokens"
+            signature(request, KEYS["secret_access_key"], "eu-west-1", upstream.url.removeprefix("http://"))
+            [inside] = json.loads(request.body)["input"].items()
+            assert inside[0] == "converse" and set(inside[1]) <= {"messages", "system"} and inside[1]["messages"][0]["content"] == [{"text": "hi"}]
+        upstream.requests.clear()
+        assert min(count(weir, "nova")) > 0 and upstream.requests == [], "nobody counts for it: an estimate"
+        weir.check(secrets=(*SECRETS, KEYS["secret_access_key"]))
 
 
 def test_bedrock_signs_what_it_sends(start_weir):
