@@ -127,7 +127,7 @@ struct openai_traits openai_traits_of(struct str model)
         .reasons_always = gpt >= 54 && str_contains(name, STR("astra")),
         .sampling = !reasons || (gpt >= 51 && gpt < 56),
         .sampling_unless_reasoning = gpt >= 51 && gpt < 56,
-        .stop = !reasons || (gpt >= 50 && gpt < 60),
+        .stop = !reasons,
         .verbosity = gpt >= 50 && !str_contains(name, STR("codex")),
         .custom_tools = gpt >= 50,
         .breakpoints = gpt >= 56,

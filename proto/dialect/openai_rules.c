@@ -1,7 +1,9 @@
 #include "proto/dialect/openai_rules.h"
 
+#include "proto/dialect/exchange.h"
 #include "proto/dialect/tree.h"
 #include "proto/dialect/turns.h"
+#include "proto/wire/json.h"
 
 enum { PROPERTIES_MOST = 5000 };
 
@@ -140,4 +142,46 @@ void openai_write_breakpoint(enum cache_mark cache, struct buf *out)
 {
     buf_add(out, STR(",\"prompt_cache_breakpoint\":{\"mode\":\"explicit\",\"ttl\":"));
     buf_add(out, cache == CACHE_LONG ? STR("\"12h\"}") : STR("\"30m\"}"));
+}
+
+/* ---- A body that passes ---- */
+
+/* The member's own name, if the model refuses this value of it; NULL otherwise. */
+static const char *refused(struct str key, struct str value, bool samples)
+{
+    static const char *const sampling[] = {"temperature", "top_p", "frequency_penalty", "presence_penalty",
+                                           "logit_bias"};
+    static const char *const by_default[] = {"null", "1",   "1.0",
+                                             "0",    "0.0", "{}"}; /* of any of them: 0 is refused of the first two */
+    for (size_t i = 0; i < sizeof sampling / sizeof *sampling && !samples; i++) {
+        if (!str_is(key, sampling[i])) continue;
+        for (size_t k = 0; k < sizeof by_default / sizeof *by_default; k++)
+            if (str_is(value, by_default[k]) && (k == 0 || (k < 3) == (i < 2))) return NULL;
+        return sampling[i];
+    }
+    return NULL;
+}
+
+unsigned openai_fit_passed(const struct call *call, struct str body, struct str model, struct json_patch *patch,
+                           struct buf *scratch, struct loss *loss)
+{
+    struct openai_traits t = openai_traits_of(model);
+    bool samples = t.sampling && !(t.sampling_unless_reasoning && call->reasoning == CALL_REASONING_ON);
+    bool has_newer = false;
+    struct str limit = STR_NULL;
+    struct json_member m;
+    size_t at = 0;
+    unsigned n = 0;
+    if (!t.user || t.stop) return 0; /* no reasoning model of OpenAI's: it takes them all */
+    while (n < OPENAI_FIT_PATCHES - 2 && json_next_member(body, &at, &m, scratch)) {
+        has_newer |= str_is(m.key, "max_completion_tokens");
+        if (str_is(m.key, "max_tokens")) limit = m.value;
+        const char *name = refused(m.key, m.value, samples);
+        if (name == NULL) continue;
+        loss_addz(loss, name);
+        patch[n++] = (struct json_patch){name, STR_NULL};
+    }
+    if (limit.n > 0) patch[n++] = (struct json_patch){"max_tokens", STR_NULL};
+    if (limit.n > 0 && !has_newer) patch[n++] = (struct json_patch){"max_completion_tokens", limit};
+    return n;
 }

@@ -26,5 +26,13 @@ enum effort openai_fit_effort(const struct chat *c, const struct openai_traits *
 bool openai_speaks_of_json(const struct turns *turns);
 #define OPENAI_JSON_WISH "Answer with a JSON object."
 
+/* A client's own body for another model than it asked for (an alias, a fallback): members that this one refuses are renamed or left
+ * out. Fills patch, at most OPENAI_FIT_PATCHES, and returns how many; names in loss what is gone. */
+enum { OPENAI_FIT_PATCHES = 8 };
+struct call;
+struct json_patch;
+unsigned openai_fit_passed(const struct call *call, struct str body, struct str model, struct json_patch *patch,
+                           struct buf *scratch, struct loss *loss);
+
 /* {"mode":"explicit",…} as prompt_cache_breakpoint has it, with its key and a comma before it. */
 void openai_write_breakpoint(enum cache_mark cache, struct buf *out);

@@ -1,9 +1,10 @@
 #include "proto/dialect/passthrough.h"
 
 #include "proto/dialect/mark.h"
+#include "proto/dialect/openai_rules.h"
 #include "proto/wire/json.h"
 
-enum { PATCHES = 3 };
+enum { PATCHES = 3 + OPENAI_FIT_PATCHES };
 
 static struct str quoted(struct str text, struct arena *a)
 {
@@ -53,20 +54,25 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
 {
     struct json_patch patch[PATCHES];
     struct buf scratch = {0};
+    struct loss loss = {.n = 0};
     struct str messages;
     unsigned n = 0;
-    if (!str_eq(call->model, model) && !dialect_of(dialect)->model_in_path)
+    if (!str_eq(call->model, model) && !dialect_of(dialect)->model_in_path) {
         patch[n++] = (struct json_patch){"model", quoted(model, a)};
+        if (dialect == DIALECT_OPENAI_CHAT || dialect == DIALECT_RESPONSES)
+            n += openai_fit_passed(call, body, model, patch + n, &scratch, &loss);
+    }
     if (dialect == DIALECT_OPENAI_CHAT && call->stream && !call->include_usage)
         patch[n++] = (struct json_patch){"stream_options", stream_options(body, a, &scratch)};
     if (strip_marks(dialect, body, a, &scratch, &messages)) {
         patch[n++] = (struct json_patch){messages_key(dialect), messages};
-        *ret_loss = dialect == DIALECT_GEMINI      ? STR("thoughtSignature")
-                    : dialect == DIALECT_CONVERSE  ? STR("reasoningContent")
-                    : dialect == DIALECT_RESPONSES ? STR("reasoning.encrypted_content")
-                    : dialect == DIALECT_ANTHROPIC ? STR("thinking")
-                                                   : STR("reasoning_details");
+        loss_addz(&loss, dialect == DIALECT_GEMINI      ? "thoughtSignature"
+                         : dialect == DIALECT_CONVERSE  ? "reasoningContent"
+                         : dialect == DIALECT_RESPONSES ? "reasoning.encrypted_content"
+                         : dialect == DIALECT_ANTHROPIC ? "thinking"
+                                                        : "reasoning_details");
     }
+    *ret_loss = arena_copy(a, loss_view(&loss));
     buf_fini(&scratch);
     if (n == 0) {
         buf_add(out, body);

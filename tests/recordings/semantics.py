@@ -647,6 +647,7 @@ def openai_request_faults(root):
     allowed = {
         "model", "messages", "max_completion_tokens", "max_tokens", "stop", "tools", "tool_choice", "parallel_tool_calls",
         "response_format", "reasoning_effort", "temperature", "top_p", "user", "service_tier", "stream", "stream_options",
+        "frequency_penalty", "logprobs", "presence_penalty", "prompt_cache_key", "prompt_cache_retention", "seed", "top_logprobs", "verbosity",
     }
     faults += [f"unknown member {k}" for k in root if k not in allowed]
     return faults

@@ -8,6 +8,7 @@
 
 #include "tools/fake/dialect.h"
 
+bool openai_is_custom(const struct ask *ask, struct str tool);
 void openai_write_unary(const struct plan *plan, const struct ask *ask, uint64_t now_s, struct answer *out);
 void openai_write_stream(const struct plan *plan, const struct ask *ask, uint64_t now_s, struct answer *out);
 void openai_write_error(const struct refusal *refusal, struct answer *out);

@@ -1,5 +1,6 @@
 /* What the OpenAI Chat endpoint accepts. Source: OpenAI API reference, create chat completion; refusals as its servers word them. */
 #include "tools/fake/openai.h"
+#include "tools/fake/openai_rules.h"
 
 #include <string.h>
 
@@ -69,6 +70,12 @@ static void check_fields(struct reader *r, yyjson_val *body)
                     arena_printf(r->a, "Invalid value for '%s': '%s' is only allowed when 'tools' are specified.",
                                  needs_tools[i], needs_tools[i]));
     }
+    if (yyjson_obj_get(body, "top_logprobs") != NULL && !yyjson_is_true(yyjson_obj_get(body, "logprobs")))
+        bad(r, NULL, STR("top_logprobs"),
+            STR("The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."));
+    if (yyjson_arr_size(yyjson_obj_get(body, "stop")) > 4)
+        bad(r, "array_above_max_length", STR("stop"), STR("Invalid 'stop': array too long. Expected at most 4."));
+    if (r->strict) openai_check_lengths(body, r->refusal, r->a);
     if (yyjson_obj_get(body, "stream_options") != NULL && !yyjson_is_true(yyjson_obj_get(body, "stream")))
         bad(r, NULL, STR("stream_options"),
             STR("The 'stream_options' parameter is only allowed when 'stream' is enabled."));
@@ -130,10 +137,14 @@ static void read_calls(struct reader *r, yyjson_val *calls, struct str where)
     yyjson_arr_foreach(calls, i, n, call)
     {
         struct str id = val_str(yyjson_obj_get(call, "id"));
-        yyjson_val *function = yyjson_obj_get(call, "function");
-        struct str arguments = val_str(yyjson_obj_get(function, "arguments"));
-        if (id.n == 0 || val_str(yyjson_obj_get(function, "name")).n == 0 ||
-            !yyjson_is_str(yyjson_obj_get(function, "arguments")))
+        bool custom = val_is(yyjson_obj_get(call, "type"), "custom");
+        yyjson_val *function = yyjson_obj_get(call, custom ? "custom" : "function");
+        yyjson_val *given = yyjson_obj_get(function, custom ? "input" : "arguments");
+        struct str arguments = val_str(given);
+        if (r->strict && !custom && !val_is(yyjson_obj_get(call, "type"), "function"))
+            bad(r, "missing_required_parameter", where,
+                arena_printf(r->a, "Missing required parameter: '%.*s.tool_calls[%zu].type'.", STR_FMT(where), i));
+        if (id.n == 0 || val_str(yyjson_obj_get(function, "name")).n == 0 || !yyjson_is_str(given))
             bad(r, "invalid_value", where,
                 STR("A tool call needs 'id', 'type', 'function.name' and 'function.arguments'."));
         ask_count_text(r->ask, arguments);
@@ -199,6 +210,48 @@ static void read_message(struct reader *r, yyjson_val *message, size_t index)
 
 /* ---- the rest ---- */
 
+static struct str tool_name(yyjson_val *tool)
+{
+    struct str name = val_str(yyjson_obj_get(yyjson_obj_get(tool, "function"), "name"));
+    return name.n > 0 ? name : val_str(yyjson_obj_get(yyjson_obj_get(tool, "custom"), "name"));
+}
+
+static bool offers(const struct ask *ask, struct str name)
+{
+    yyjson_val *tool;
+    size_t i, n;
+    yyjson_arr_foreach(ask->tools, i, n, tool)
+    {
+        if (str_eq(tool_name(tool), name)) return true;
+    }
+    return false;
+}
+
+bool openai_is_custom(const struct ask *ask, struct str name)
+{
+    yyjson_val *tool;
+    size_t i, n;
+    yyjson_arr_foreach(ask->tools, i, n, tool)
+    {
+        if (str_eq(tool_name(tool), name)) return val_is(yyjson_obj_get(tool, "type"), "custom");
+    }
+    return false;
+}
+
+/* A subset: the first of it is called. */
+static void read_allowed(struct reader *r, yyjson_val *allowed)
+{
+    yyjson_val *tools = yyjson_obj_get(allowed, "tools"), *tool;
+    size_t i, n;
+    yyjson_arr_foreach(tools, i, n, tool)
+    {
+        if (r->strict && !offers(r->ask, tool_name(tool)))
+            bad(r, NULL, STR("tool_choice"),
+                arena_printf(r->a, "Tool choice '%.*s' not found in 'tools' parameter.", STR_FMT(tool_name(tool))));
+    }
+    if (yyjson_arr_size(tools) > 0) r->ask->only_tool = tool_name(yyjson_arr_get_first(tools));
+}
+
 static void read_tools(struct reader *r, yyjson_val *body)
 {
     struct ask *ask = r->ask;
@@ -207,8 +260,15 @@ static void read_tools(struct reader *r, yyjson_val *body)
     ask->tools = yyjson_obj_get(body, "tools");
     yyjson_arr_foreach(ask->tools, i, n, tool)
     {
-        struct str name = val_str(yyjson_obj_get(yyjson_obj_get(tool, "function"), "name"));
-        if (val_is(yyjson_obj_get(tool, "type"), "custom")) continue;
+        bool custom = val_is(yyjson_obj_get(tool, "type"), "custom");
+        yyjson_val *inner = yyjson_obj_get(tool, custom ? "custom" : "function");
+        struct str name = val_str(yyjson_obj_get(inner, "name"));
+        if (r->strict && !custom && yyjson_is_true(yyjson_obj_get(inner, "strict")))
+            openai_check_strict(yyjson_obj_get(inner, "parameters"),
+                                arena_printf(r->a, "function '%.*s'", STR_FMT(name)), "tools", r->refusal, r->a);
+        if (r->strict && custom && yyjson_obj_get(yyjson_obj_get(inner, "format"), "syntax") != NULL)
+            bad(r, "unknown_parameter", arena_printf(r->a, "tools[%zu].custom.format.syntax", i),
+                STR("Unknown parameter: 'tools[].custom.format.syntax'."));
         if (!is_tool_id(name) || name.n > 64)
             bad(r, "invalid_value", arena_printf(r->a, "tools[%zu].function.name", i),
                 STR("Invalid 'tools[].function.name': expected 1 to 64 of a-z, A-Z, 0-9, '_', '-'."));
@@ -217,16 +277,31 @@ static void read_tools(struct reader *r, yyjson_val *body)
     ask->must_call = ask->may_call && val_is(choice, "required");
     ask->may_call_parallel = !yyjson_is_false(yyjson_obj_get(body, "parallel_tool_calls"));
     ask->only_tool = val_str(yyjson_obj_get(yyjson_obj_get(choice, "function"), "name"));
+    if (ask->only_tool.n == 0) ask->only_tool = val_str(yyjson_obj_get(yyjson_obj_get(choice, "custom"), "name"));
+    read_allowed(r, yyjson_obj_get(choice, "allowed_tools"));
+    if (r->strict && ask->only_tool.n > 0 && !offers(ask, ask->only_tool))
+        bad(r, NULL, STR("tool_choice"),
+            arena_printf(r->a, "Tool choice '%.*s' not found in 'tools' parameter.", STR_FMT(ask->only_tool)));
     if (ask->only_tool.n > 0) ask->must_call = ask->may_call;
     if (yyjson_is_str(choice) && !val_is(choice, "none") && !val_is(choice, "auto") && !val_is(choice, "required"))
         bad(r, "invalid_value", STR("tool_choice"), STR("Invalid value for 'tool_choice'."));
 }
 
-static void read_format(struct reader *r, yyjson_val *format)
+static void read_format(struct reader *r, yyjson_val *body)
 {
+    yyjson_val *format = yyjson_obj_get(body, "response_format");
     struct str type = val_str(yyjson_obj_get(format, "type"));
     yyjson_val *schema = yyjson_obj_get(format, "json_schema");
     if (format == NULL || str_is(type, "text")) return;
+    if (r->strict && str_is(type, "json_object") && !openai_has_json(yyjson_obj_get(body, "messages")))
+        bad(r, NULL, STR("messages"),
+            STR("'messages' must contain the word 'json' in some form, to use 'response_format' of type "
+                "'json_object'."));
+    if (r->strict && yyjson_is_true(yyjson_obj_get(schema, "strict")))
+        openai_check_strict(
+            yyjson_obj_get(schema, "schema"),
+            arena_printf(r->a, "response_format '%.*s'", STR_FMT(val_str(yyjson_obj_get(schema, "name")))),
+            "response_format", r->refusal, r->a);
     if (str_is(type, "json_object"))
         r->ask->json_object = true;
     else if (!str_is(type, "json_schema"))
@@ -293,13 +368,18 @@ static void openai_read(yyjson_val *body, const struct http1_head *head, bool st
     ask->stream = yyjson_is_true(yyjson_obj_get(body, "stream"));
     ask->include_usage = yyjson_is_true(yyjson_obj_get(yyjson_obj_get(body, "stream_options"), "include_usage"));
     read_tools(&r, body);
-    read_format(&r, yyjson_obj_get(body, "response_format"));
+    read_format(&r, body);
     read_stops(ask, yyjson_obj_get(body, "stop"));
     read_numbers(&r, body);
     ask_count_tools(ask);
     ask_read_wishes(ask);
     yyjson_val *effort = yyjson_obj_get(body, "reasoning_effort");
     check_effort(&r, effort);
+    struct openai_model model = openai_model_of(ask->model);
+    if (strict) {
+        openai_check_sampling(&model, body, effort, refusal, a);
+        openai_check_effort(&model, effort, "reasoning_effort", refusal, a);
+    }
     ask->thinks = yyjson_is_str(effort) && !val_is(effort, "none");
     ask->shows_thinking = ask->wishes.reasoning; /* OpenAI shows none; look-alikes do */
 }

@@ -43,9 +43,11 @@ static void add_call(struct buf *b, const struct ask *ask, const struct plan_cal
     struct str id = nine ? str_slice(call->id, call->id.n - 9, call->id.n) : call->id;
     buf_addc(b, '{');
     if (index >= 0) buf_addf(b, "\"index\":%d,", index);
-    buf_addf(b, "\"id\":\"%s%.*s\",\"type\":\"function\",\"function\":{\"name\":", nine ? "" : "call_", STR_FMT(id));
+    bool custom = openai_is_custom(ask, call->name);
+    const char *type = custom ? "custom" : "function";
+    buf_addf(b, "\"id\":\"%s%.*s\",\"type\":\"%s\",\"%s\":{\"name\":", nine ? "" : "call_", STR_FMT(id), type, type);
     buf_add_json_str(b, call->name);
-    buf_addz(b, ",\"arguments\":");
+    buf_addz(b, custom ? ",\"input\":" : ",\"arguments\":");
     buf_add_json_str(b, with_arguments ? call->arguments : STR_NULL);
     buf_addz(b, "}}");
 }
@@ -184,8 +186,9 @@ static void stream_calls(struct stream *s, unsigned choice)
         /* The arguments in pieces of 8 bytes, as providers cut them: anywhere. */
         for (size_t at = 0; at < call->arguments.n; at += 8) {
             b = open_chunk(s);
-            buf_addf(b, "{\"index\":%u,\"delta\":{\"tool_calls\":[{\"index\":%u,\"function\":{\"arguments\":", choice,
-                     i);
+            bool custom = openai_is_custom(s->ask, call->name);
+            buf_addf(b, "{\"index\":%u,\"delta\":{\"tool_calls\":[{\"index\":%u,\"%s\":{\"%s\":", choice, i,
+                     custom ? "custom" : "function", custom ? "input" : "arguments");
             buf_add_json_str(b, str_slice(call->arguments, at, at + 8));
             buf_addz(b, "}}]},\"logprobs\":null,\"finish_reason\":null}");
             close_chunk(s);

@@ -1,5 +1,6 @@
 /* What the OpenAI Responses endpoint accepts. Source: OpenAI API reference, create a model response; refusals as its servers word them. */
 #include "tools/fake/openai.h"
+#include "tools/fake/openai_rules.h"
 #include "tools/fake/responses.h"
 
 enum { CALLS_MOST = 32, OUTPUT_TOKENS_FEWEST = 16 };
@@ -296,6 +297,9 @@ static void read_tools(struct reader *r, yyjson_val *body)
         struct str name = val_str(yyjson_obj_get(tool, "name")), param = arena_printf(r->a, "tools[%zu].name", i);
         bool function = val_is(yyjson_obj_get(tool, "type"), "function");
         if (!function && !val_is(yyjson_obj_get(tool, "type"), "custom")) continue; /* a hosted tool: never called */
+        if (r->strict && function && yyjson_is_true(yyjson_obj_get(tool, "strict")))
+            openai_check_strict(yyjson_obj_get(tool, "parameters"),
+                                arena_printf(r->a, "function '%.*s'", STR_FMT(name)), "tools", r->refusal, r->a);
         if (name.n == 0)
             missing(r, param);
         else if (!is_tool_id(name) || name.n > 64)
@@ -308,11 +312,41 @@ static void read_tools(struct reader *r, yyjson_val *body)
     ask->must_call = ask->may_call && val_is(choice, "required");
     ask->may_call_parallel = !yyjson_is_false(yyjson_obj_get(body, "parallel_tool_calls"));
     ask->only_tool = val_str(yyjson_obj_get(choice, "name"));
+    if (yyjson_arr_size(yyjson_obj_get(choice, "tools")) > 0) /* allowed_tools: the first of them is called */
+        ask->only_tool = val_str(yyjson_obj_get(yyjson_arr_get_first(yyjson_obj_get(choice, "tools")), "name"));
     if (yyjson_is_obj(choice) && yyjson_obj_get(choice, "function") != NULL)
         bad(r, "unknown_parameter", STR("tool_choice.function"), STR("Unknown parameter: 'tool_choice.function'."));
     if (ask->only_tool.n > 0) ask->must_call = ask->may_call;
     if (yyjson_is_str(choice) && !val_is(choice, "none") && !val_is(choice, "auto") && !val_is(choice, "required"))
         bad(r, "invalid_value", STR("tool_choice"), STR("Invalid value for 'tool_choice'."));
+}
+
+static void check_format(struct reader *r, yyjson_val *body, yyjson_val *format)
+{
+    struct str name = val_str(yyjson_obj_get(format, "name"));
+    bool has_word =
+        openai_has_json(yyjson_obj_get(body, "input")) || openai_has_json(yyjson_obj_get(body, "instructions"));
+    if (val_is(yyjson_obj_get(format, "type"), "json_object") && !has_word)
+        bad(r, NULL, STR("input"),
+            STR("Response input messages must contain the word 'json' in some form to use 'text.format' of type "
+                "'json_object'."));
+    if (yyjson_is_true(yyjson_obj_get(format, "strict")))
+        openai_check_strict(yyjson_obj_get(format, "schema"),
+                            arena_printf(r->a, "response_format '%.*s'", STR_FMT(name)), "text.format.schema",
+                            r->refusal, r->a);
+}
+
+/* Rules that depend on the model, and lengths. */
+static void check_rules(struct reader *r, yyjson_val *body)
+{
+    struct openai_model m = openai_model_of(r->ask->model);
+    yyjson_val *effort = yyjson_obj_get(yyjson_obj_get(body, "reasoning"), "effort");
+    check_format(r, body, yyjson_obj_get(yyjson_obj_get(body, "text"), "format"));
+    openai_check_sampling(&m, body, effort, r->refusal, r->a);
+    openai_check_effort(&m, effort, "reasoning.effort", r->refusal, r->a);
+    openai_check_lengths(body, r->refusal, r->a);
+    if (r->ask->include_secret && m.known && !m.reasons)
+        bad(r, NULL, STR("include"), STR("Encrypted content is not supported with this model."));
 }
 
 static void read_format(struct reader *r, yyjson_val *format)
@@ -382,6 +416,7 @@ static void responses_read(yyjson_val *body, const struct http1_head *head, bool
     read_format(&r, yyjson_obj_get(yyjson_obj_get(body, "text"), "format"));
     read_numbers(&r, body);
     read_include(&r, yyjson_obj_get(body, "include"));
+    if (strict) check_rules(&r, body);
     ask_count_tools(ask);
     ask_read_wishes(ask);
     yyjson_val *reasoning = yyjson_obj_get(body, "reasoning"), *effort = yyjson_obj_get(reasoning, "effort");

@@ -52,6 +52,33 @@ static void model_is_patched(void **state)
     request_is("{\"model\":\"claude-\\\"x\",\"stream\":true,\"max_tokens\":1,\"messages\":[]}");
 }
 
+/* An alias or a fallback led to a reasoning model of OpenAI's: what it refuses is renamed or left out, and named. The client's own
+ * choice of a model, and other models, get what the client sent. */
+static void another_model_takes_the_body(void **state)
+{
+    (void)state;
+    const char *body = "{\"model\":\"chat\",\"max_tokens\":9,\"temperature\":0.2,\"top_p\":1,\"presence_penalty\":0,"
+                       "\"frequency_penalty\":0.5,\"messages\":[]}";
+    open_as(DIALECT_OPENAI_CHAT, body, "gpt-5.6-sol");
+    request_is(
+        "{\"model\":\"gpt-5.6-sol\",\"top_p\":1,\"presence_penalty\":0,\"messages\":[],\"max_completion_tokens\":9}");
+    assert_true(str_is(x.loss, "temperature,frequency_penalty"));
+    open_as(DIALECT_OPENAI_CHAT, "{\"model\":\"m\",\"max_tokens\":9,\"max_completion_tokens\":8,\"messages\":[]}",
+            "o3");
+    request_is("{\"model\":\"o3\",\"max_completion_tokens\":8,\"messages\":[]}");
+    open_as(DIALECT_OPENAI_CHAT, "{\"model\":\"m\",\"temperature\":0.2,\"messages\":[]}", "gpt-5.2");
+    request_is("{\"model\":\"gpt-5.2\",\"temperature\":0.2,\"messages\":[]}");
+    open_as(DIALECT_OPENAI_CHAT, "{\"model\":\"m\",\"temperature\":0.2,\"reasoning_effort\":\"low\",\"messages\":[]}",
+            "gpt-5.2");
+    request_is("{\"model\":\"gpt-5.2\",\"reasoning_effort\":\"low\",\"messages\":[]}");
+    open_as(DIALECT_RESPONSES, "{\"model\":\"m\",\"temperature\":0,\"input\":\"x\"}", "gpt-6-sol");
+    request_is("{\"model\":\"gpt-6-sol\",\"input\":\"x\"}");
+    open_as(DIALECT_OPENAI_CHAT, "{\"model\":\"o3\",\"max_tokens\":9,\"temperature\":0.2,\"messages\":[]}", "o3");
+    request_is("{\"model\":\"o3\",\"max_tokens\":9,\"temperature\":0.2,\"messages\":[]}");
+    open_as(DIALECT_OPENAI_CHAT, "{\"model\":\"m\",\"max_tokens\":9,\"temperature\":0.2,\"messages\":[]}", "llama-3.3");
+    request_is("{\"model\":\"llama-3.3\",\"max_tokens\":9,\"temperature\":0.2,\"messages\":[]}");
+}
+
 static void usage_is_asked_for(void **state)
 {
     (void)state;
@@ -318,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(same_model_same_bytes, teardown),
         cmocka_unit_test_teardown(model_is_patched, teardown),
+        cmocka_unit_test_teardown(another_model_takes_the_body, teardown),
         cmocka_unit_test_teardown(usage_is_asked_for, teardown),
         cmocka_unit_test_teardown(withholds_the_usage_chunk_at_any_split, teardown),
         cmocka_unit_test_teardown(gives_the_usage_chunk_to_who_asked, teardown),
