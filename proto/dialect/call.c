@@ -34,6 +34,7 @@ enum member {
     M_USER,
     M_PROMPT_CACHE_KEY,
     M_REASONING_EFFORT,
+    M_STOP,
     M_REASONING,
     M_THINKING,
     M_THINK,
@@ -72,6 +73,7 @@ static const struct str MEMBERS[M_COUNT] = {
     MEMBER("user"),
     MEMBER("prompt_cache_key"),
     MEMBER("reasoning_effort"),
+    MEMBER("stop"),
     MEMBER("reasoning"),
     MEMBER("thinking"),
     MEMBER("think"),
@@ -222,6 +224,7 @@ static enum weir_err read_openai(struct reading *r, struct call *call)
     struct str type;
     if (json_find(r->value[M_RESPONSE_FORMAT], "type", &type, &r->scratch) == JSON_FOUND)
         call->needs_json_schema = str_is(type, "\"json_schema\"");
+    call->has_stop = !is_absent(r->value[M_STOP]) && !str_is(r->value[M_STOP], "[]");
     call->session = read_string(r, r->value[M_PROMPT_CACHE_KEY]);
     if (call->session.n == 0) call->session = read_string(r, r->value[M_USER]);
     return WEIR_OK;

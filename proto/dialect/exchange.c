@@ -6,6 +6,7 @@
 #include "proto/dialect/embed.h"
 #include "proto/dialect/host_quirks.h"
 #include "proto/dialect/media.h"
+#include "proto/dialect/model_traits.h"
 #include "proto/dialect/passed.h"
 #include "proto/dialect/passthrough.h"
 #include "proto/dialect/stop_cut.h"
@@ -51,6 +52,14 @@ static void fit_to_host(struct exchange *x, struct buf *out)
     buf_fini(&fitted);
 }
 
+/* An alias or a fallback of an OpenAI client led to a model that takes no stop sequences: its answer has to be cut, so it cannot
+ * pass as it is. */
+static bool must_be_cut(enum dialect_id target, const struct call *call, struct str model)
+{
+    return target == DIALECT_OPENAI_CHAT && call->has_stop && !str_eq(call->model, model) &&
+           !openai_traits_of(model).stop;
+}
+
 enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, enum dialect_id target,
                                   const struct target_hints *hints, const struct call *call, struct str body,
                                   struct str model, struct arena *a, struct buf *out, struct str *ret_why)
@@ -60,7 +69,7 @@ enum weir_err exchange_request_to(struct exchange *x, enum dialect_id client, en
         .target = dialect_of(target),
         .call = call,
         .arena = a,
-        .same = client == target,
+        .same = client == target && !must_be_cut(target, call, model),
         .stream = call->stream,
         .hints = *hints,
         .model = arena_copy(a, model),

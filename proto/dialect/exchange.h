@@ -23,6 +23,7 @@ struct call {
     bool stream;
     bool include_usage;                                /* OpenAI: the client itself asked for the usage chunk */
     bool needs_tools, needs_images, needs_json_schema; /* seen at the top level or by a bounded search */
+    bool has_stop;                                     /* OpenAI Chat: stop sequences */
     enum call_reasoning reasoning;                     /* asked for, in the client's words for it */
     int64_t max_output;                                /* tokens asked for at most; -1: not said */
     int64_t choices;                                   /* n; 1 unless said */

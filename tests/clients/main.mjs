@@ -2,6 +2,7 @@
 // PREFIX-status-429 …; direct: BASE is the fake itself, "openai", "responses" or "anthropic" the clients that can speak to it.
 import { adapters } from './adapters.mjs';
 import { checkError, checks, classesOf } from './checks.mjs';
+import { helperChecks } from './helpers.mjs';
 import { plainChecks } from './plain.mjs';
 import { videoChecks } from './videos.mjs';
 
@@ -9,8 +10,7 @@ const [mode, base, ...prefixes] = process.argv.slice(2);
 const only = process.env.ONLY ?? '';
 const TIMEOUT_MS = 30000;
 // Bedrock takes pictures as bytes only, and only its Claude models can be told to make one call at a time; Gemini cannot be told so.
-// The newest OpenAI models take no stop sequences.
-const lacks = { br: ['stop sequence'], be: ['image: URL, two', 'parallel tool calls forbidden'], ge: ['parallel tool calls forbidden'] };
+const lacks = { be: ['image: URL, two', 'parallel tool calls forbidden'], ge: ['parallel tool calls forbidden'] };
 let passed = 0;
 let failed = 0;
 
@@ -50,6 +50,9 @@ for (const make of adapters) {
 }
 if (prefixes.includes(mode === 'direct' ? 'openai' : 'oa'))
   for (const [name, check] of Object.entries(plainChecks)) await run(`openai -> ${mode === 'direct' ? 'fake' : 'oa'}: ${name}`, () => check(mode, base));
+for (const prefix of prefixes.filter(p => p !== 'vi' && (mode === 'gateway' || p === 'openai' || p === 'responses')))
+  for (const [name, { to, check }] of Object.entries(helperChecks))
+    if (to.includes(prefix)) await run(`openai helpers -> ${prefix}: ${name}`, () => check(base, n => (mode === 'direct' ? n : `${prefix}-${n}`)));
 if (prefixes.includes('vi')) for (const [name, check] of Object.entries(videoChecks)) await run(`openai -> vi: ${name}`, () => check(base));
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed ? 1 : 0);

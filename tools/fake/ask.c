@@ -28,6 +28,7 @@ void ask_count_text(struct ask *ask, struct str text)
 static yyjson_val *tool_body(yyjson_val *tool)
 {
     yyjson_val *body = yyjson_obj_get(tool, "function");
+    if (body == NULL) body = yyjson_obj_get(tool, "custom"); /* OpenAI Chat has each kind in a member of its name */
     if (body == NULL) body = yyjson_obj_get(tool, "toolSpec");
     if (body == NULL) body = tool;
     return yyjson_obj_get(body, "name") != NULL ? body : NULL;
