@@ -5,7 +5,9 @@
 #include "dataplane/headers.h"
 #include "dataplane/meter.h"
 #include "dataplane/request.h"
+#include "proto/base/version.h"
 #include "proto/dialect/counting.h"
+#include "proto/wire/json.h"
 
 #include <stdio.h>
 
@@ -181,24 +183,46 @@ static size_t collect_models(struct request *r, struct model_entry *m)
     return n;
 }
 
+/* Whose model is asked for: in the path, or in the body of /api/show. Ollama's clients say ":latest" behind a name without a tag. */
+static struct str asked_model(struct request *r)
+{
+    struct str json = buf_view(&r->keep.body), value;
+    struct buf name = {0};
+    if (!str_is(str_of(r->endpoint->method), "POST")) return endpoint_model_id(http1_head(&r->keep.in)->path);
+    struct arena *a = &r->keep.arena;
+    unsigned depth;
+    struct json_error error;
+    struct buf scratch = {0};
+    bool good = json_check(json, &depth, &error) &&
+                (json_find(json, "model", &value, &scratch) == JSON_FOUND ||
+                 json_find(json, "name", &value, &scratch) == JSON_FOUND) &&
+                json_unquote(value, &name);
+    struct str id = good ? arena_copy(a, buf_view(&name)) : STR("?");
+    buf_fini(&name);
+    buf_fini(&scratch);
+    if (str_ends(id, STR(":latest"))) id = str_slice(id, 0, id.n - sizeof ":latest" + 1);
+    return id.n > 0 ? id : STR("?");
+}
+
 static void reply_models(struct request *r)
 {
     const struct snap *sn = r->gen->sn;
     struct buf *body = &r->keep.out;
+    bool ollama = r->endpoint->dialect == DIALECT_OLLAMA;
     struct model_entry *m =
         arena_alloc(&r->keep.arena, (sn->s->routes.n + sn->s->aliases.n + 1) * sizeof(struct model_entry));
     size_t n = collect_models(r, m);
     uint64_t created_s = sn->s->accepted_wall_ns / 1000000000;
-    struct str id = endpoint_model_id(http1_head(&r->keep.in)->path);
+    struct str id = asked_model(r);
     buf_clear(body);
     if (id.n == 0) {
-        models_write_list(m, n, created_s, body);
+        (ollama ? models_write_tags : models_write_list)(m, n, created_s, body);
         send_json(r, 200, STR("application/json"), body);
         return;
     }
     for (size_t i = 0; i < n; i++)
         if (str_eq(m[i].id, id)) {
-            models_write_one(&m[i], created_s, body);
+            (ollama ? models_write_shown : models_write_one)(&m[i], created_s, body);
             send_json(r, 200, STR("application/json"), body);
             return;
         }
@@ -245,6 +269,10 @@ void reply_local(struct request *r)
         reply_preflight(r);
     } else if (r->endpoint->kind == ENDPOINT_MODELS) {
         reply_models(r);
+    } else if (r->endpoint->kind == ENDPOINT_VERSION) {
+        buf_clear(&r->keep.out);
+        buf_addf(&r->keep.out, "{\"version\":\"%s\"}\n", weir_version());
+        send_json(r, 200, STR("application/json"), &r->keep.out);
     } else {
         buf_clear(&r->keep.out);
         buf_add(&r->keep.out, STR("{\"weir\":\"ok\"}\n"));

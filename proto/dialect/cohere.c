@@ -19,12 +19,19 @@ static void write_end(struct buf *out)
     buf_add(out, STR("data: [DONE]\n\n"));
 }
 
-/* Beside Cohere's look-alike of OpenAI, whose base path ends so. */
+/* Cohere's look-alike of OpenAI has a base path that ends so. */
+#define LOOK_ALIKE STR("/compatibility/v1")
+
+struct str cohere_own_path(struct str base, struct str tail, struct arena *a)
+{
+    if (!str_ends(base, LOOK_ALIKE) || !str_is(tail, "/rerank")) return STR_NULL;
+    return arena_printf(a, "%.*s/v2/rerank", STR_FMT(str_slice(base, 0, base.n - LOOK_ALIKE.n)));
+}
+
 static void write_path(const struct target_path *t, struct buf *out)
 {
-    const struct str look_alike = STR("/compatibility/v1");
     struct str base = t->base;
-    if (str_ends(base, look_alike)) base = str_slice(base, 0, base.n - look_alike.n);
+    if (str_ends(base, LOOK_ALIKE)) base = str_slice(base, 0, base.n - LOOK_ALIKE.n);
     if (str_ends(base, STR("/v2"))) base = str_slice(base, 0, base.n - 3);
     buf_add(out, base);
     buf_add(out, STR("/v2/chat"));

@@ -14,6 +14,9 @@
 
 extern const struct dialect cohere;
 
+/* What Cohere's look-alike of OpenAI lacks has a path of Cohere's own; empty: no such base path, or nothing that it lacks. */
+struct str cohere_own_path(struct str base, struct str tail, struct arena *a);
+
 /* cohere_request.c */
 enum weir_err cohere_read_request(struct str json, struct arena *a, struct chat **ret_chat, struct str *ret_why);
 enum weir_err cohere_write_request(struct chat *chat, struct str model, const struct target_hints *hints,
@@ -47,6 +50,7 @@ struct cohere_writer {
     struct stream_writer base;
     struct serial serial;
     struct str id;
+    bool has_arguments;       /* of the live call */
     unsigned citations;       /* told so far */
     struct cohere_said *said; /* texts that are open: a citation repeats the words that it is for */
     enum finish finish;

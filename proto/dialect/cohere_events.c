@@ -156,7 +156,8 @@ static void part_event(const struct cohere_writer *w, const char *type, struct b
 
 static void on_open(void *writer, const struct serial_part *p, struct buf *out)
 {
-    const struct cohere_writer *w = writer;
+    struct cohere_writer *w = writer;
+    w->has_arguments = false;
     if (p->kind == PART_TOOL_CALL) {
         part_event(w, "tool-call-start", out);
         buf_add(out, STR(",\"delta\":{\"message\":{\"tool_calls\":{\"id\":"));
@@ -189,6 +190,7 @@ static void on_delta(void *writer, const struct serial_part *p, enum delta_kind 
     }
     if (kind == DELTA_SIGNATURE || text.n == 0) return; /* there is no place for signatures */
     if (kind == DELTA_ARGUMENTS) {
+        w->has_arguments = true;
         part_event(w, "tool-call-delta", out);
         buf_add(out, STR(",\"delta\":{\"message\":{\"tool_calls\":{\"function\":{\"arguments\":"));
         buf_add_json_str(out, text);
@@ -204,6 +206,9 @@ static void on_delta(void *writer, const struct serial_part *p, enum delta_kind 
 
 static void on_close(void *writer, const struct serial_part *p, struct buf *out)
 {
+    const struct cohere_writer *w = writer;
+    if (p->kind == PART_TOOL_CALL && !w->has_arguments) /* an empty object, not an empty text */
+        on_delta(writer, p, DELTA_ARGUMENTS, STR("{}"), out);
     part_event(writer, p->kind == PART_TOOL_CALL ? "tool-call-end" : "content-end", out);
     event_end(out);
 }

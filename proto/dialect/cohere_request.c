@@ -9,6 +9,9 @@
 #include "proto/dialect/tree.h"
 #include "proto/dialect/turns.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* ---- Reading ---- */
 
 static enum weir_err bad(struct openai_reading *r, const char *text)
@@ -209,11 +212,20 @@ static void write_stop(const struct chat *c, struct buf *out)
     buf_addc(out, ']');
 }
 
+/* It is not taken at its ends, and 1 is what many clients send. */
+static void write_p(const struct chat *c, struct buf *out)
+{
+    char text[32] = "";
+    if (c->top_p.n > 0 && c->top_p.n < sizeof text) memcpy(text, c->top_p.p, c->top_p.n);
+    double p = text[0] != '\0' ? strtod(text, NULL) : 0.5;
+    number(out, "p", p > 0.99 ? STR("0.99") : p < 0.01 ? STR("0.01") : c->top_p);
+}
+
 static void write_members(const struct chat *c, struct buf *out, struct loss *loss)
 {
     if (c->max_output >= 0) buf_addf(out, ",\"max_tokens\":%lld", (long long)(c->max_output > 0 ? c->max_output : 1));
     number(out, "temperature", c->temperature);
-    number(out, "p", c->top_p);
+    write_p(c, out);
     number(out, "k", c->top_k);
     write_stop(c, out);
     write_format(c, out);

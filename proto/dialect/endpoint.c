@@ -20,6 +20,9 @@ ROW(CONVERSE_STREAM, "bedrock.converse_stream", "POST", "/model/{model}/converse
     ENDPOINT_CHAT)
 ROW(COHERE_CHAT, "cohere.chat", "POST", "/v2/chat", DIALECT_COHERE, ENDPOINT_CHAT)
 ROW(OLLAMA_CHAT, "ollama.chat", "POST", "/api/chat", DIALECT_OLLAMA, ENDPOINT_CHAT)
+ROW(OLLAMA_TAGS, "ollama.tags", "GET", "/api/tags", DIALECT_OLLAMA, ENDPOINT_MODELS)
+ROW(OLLAMA_SHOW, "ollama.show", "POST", "/api/show", DIALECT_OLLAMA, ENDPOINT_MODELS)
+ROW(OLLAMA_VERSION, "ollama.version", "GET", "/api/version", DIALECT_OLLAMA, ENDPOINT_VERSION)
 ROW(HELLO, "hello", NULL, "/", DIALECT_OPENAI_CHAT, ENDPOINT_HELLO)
 #undef ROW
 
@@ -89,6 +92,9 @@ static const struct spelling {
     {"/api/v1/models", &MODELS, true},
     {"/gemini/v1beta/models", &MODELS, true},
     {"/api/chat", &OLLAMA_CHAT, false},
+    {"/api/tags", &OLLAMA_TAGS, false},
+    {"/api/show", &OLLAMA_SHOW, false},
+    {"/api/version", &OLLAMA_VERSION, false},
     {"/v2/chat", &COHERE_CHAT, false},
     {"/", &HELLO, false},
     {"/api/hello", &HELLO, false},

@@ -10,11 +10,12 @@
 #include "proto/dialect/dialect.h"
 
 enum endpoint_kind {
-    ENDPOINT_CHAT,   /* chat-like: routed, translated, metered */
-    ENDPOINT_PASSED, /* routed and metered, its bytes passed through: a row of endpoints.tbl.h */
-    ENDPOINT_RAW,    /* /p/{provider}/…: any path of that provider */
-    ENDPOINT_MODELS, /* GET /v1/models[/id]: answered here */
-    ENDPOINT_HELLO,  /* GET or HEAD /, HEAD /api/hello: 200, answered here */
+    ENDPOINT_CHAT,    /* chat-like: routed, translated, metered */
+    ENDPOINT_PASSED,  /* routed and metered, its bytes passed through: a row of endpoints.tbl.h */
+    ENDPOINT_RAW,     /* /p/{provider}/…: any path of that provider */
+    ENDPOINT_MODELS,  /* GET /v1/models[/id], Ollama's /api/tags and /api/show: answered here */
+    ENDPOINT_HELLO,   /* GET or HEAD /, HEAD /api/hello: 200, answered here */
+    ENDPOINT_VERSION, /* GET /api/version of Ollama's clients: answered here */
 };
 
 enum endpoint_body { ENDPOINT_BODY_NONE, ENDPOINT_BODY_JSON, ENDPOINT_BODY_FORM, ENDPOINT_BODY_ANY };

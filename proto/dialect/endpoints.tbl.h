@@ -49,6 +49,8 @@ PASSED("videos.extensions", "POST", "/videos/extensions", OPENAI_CHAT, ANY, NONE
 PASSED("videos.characters", "POST", "/videos/characters", OPENAI_CHAT, ANY, NONE, FREE)
 PASSED("videos.remix", "POST", "/videos/{id}/remix", OPENAI_CHAT, ANY, NONE, FREE)
 PASSED("responses.compact", "POST", "/responses/compact", RESPONSES, JSON, BODY, TOKENS)
+PASSED("cohere.embed", "POST", "/v2/embed", COHERE, JSON, BODY, TOKENS)
+PASSED("ollama.embed", "POST", "/api/embed", OLLAMA, JSON, BODY, TOKENS)
 PASSED("messages.batches.create", "POST", "/messages/batches", ANTHROPIC, JSON, NONE, FREE)
 PASSED("messages.batches.list", "GET", "/messages/batches", ANTHROPIC, NONE, NONE, FREE)
 PASSED("messages.batches.retrieve", "GET", "/messages/batches/{id}", ANTHROPIC, NONE, NONE, FREE)

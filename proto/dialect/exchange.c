@@ -1,6 +1,7 @@
 #include "proto/dialect/exchange.h"
 
 #include "proto/dialect/chat.h"
+#include "proto/dialect/cohere.h"
 #include "proto/dialect/counting.h"
 #include "proto/dialect/custom_tool.h"
 #include "proto/dialect/embed.h"
@@ -137,9 +138,11 @@ static struct str path_with_model(const struct exchange *x, struct str base_path
     const struct target_path t = {base_path, x->model, x->stream, x->call->counts,
                                   x->frames.framing == FRAMING_JSON_ARRAY};
     struct buf b = {0};
-    if (x->passed != NULL) { /* ":embedContent" behind the path of a chat without its verb */
+    if (x->passed !=
+        NULL) { /* ":embedContent" behind the path of a chat without its verb, "/v2/embed" in the place of "/v2/chat" */
         x->target->write_path(&t, &b);
-        buf_truncate(&b, (size_t)str_rchr(buf_view(&b), ':'));
+        struct str chat = buf_view(&b);
+        buf_truncate(&b, x->target->model_in_path ? (size_t)str_rchr(chat, ':') : chat.n - strlen(x->target->path));
         buf_add(&b, x->tail);
     } else {
         x->target->write_path(&t, &b);
@@ -153,6 +156,8 @@ struct str exchange_target_path(const struct exchange *x, struct str base_path, 
 {
     if (x->passed != NULL && x->passed->kind == ENDPOINT_RAW) return x->tail;
     if (x->target->write_path != NULL) return path_with_model(x, base_path, a);
+    struct str own = x->passed != NULL ? cohere_own_path(base_path, x->tail, a) : STR_NULL;
+    if (own.n > 0) return own;
     bool versioned = str_ends(base_path, STR("/v1"));
     /* "/v1beta/openai", "/api/paas/v4": an OpenAI look-alike's base path is whole, whatever its end */
     bool whole = versioned || (x->target->base_is_whole && base_path.n > 0);

@@ -140,4 +140,7 @@ struct model_entry {
     struct str id, display, description;
 };
 void models_write_list(const struct model_entry *m, size_t n, uint64_t created_s, struct buf *out);
+/* The same for Ollama's clients: GET /api/tags, POST /api/show. */
+void models_write_tags(const struct model_entry *m, size_t n, uint64_t created_s, struct buf *out);
+void models_write_shown(const struct model_entry *m, uint64_t created_s, struct buf *out);
 void models_write_one(const struct model_entry *m, uint64_t created_s, struct buf *out);

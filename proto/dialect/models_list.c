@@ -1,4 +1,5 @@
-/* One answer to GET /v1/models for the OpenAI, Anthropic and Google SDKs: each finds its own fields, none minds the others'. */
+/* One answer to GET /v1/models for the OpenAI, Anthropic, Google and Cohere SDKs: each finds its own fields, none minds the others'.
+ * Ollama's clients ask elsewhere, and read another `name`. */
 #include "proto/dialect/exchange.h"
 
 #include "proto/base/date.h"
@@ -68,4 +69,41 @@ void models_write_list(const struct model_entry *m, size_t n, uint64_t created_s
         buf_addc(out, '}');
     }
     buf_add(out, STR("]}"));
+}
+
+/* ---- Ollama's clients ---- */
+
+static void write_details(struct buf *out)
+{
+    buf_add(out, STR("\"details\":{\"parent_model\":\"\",\"format\":\"\",\"family\":\"weir\",\"families\":[\"weir\"],"
+                     "\"parameter_size\":\"\",\"quantization_level\":\"\"}"));
+}
+
+void models_write_tags(const struct model_entry *m, size_t n, uint64_t created_s, struct buf *out)
+{
+    buf_add(out, STR("{\"models\":["));
+    for (size_t i = 0; i < n; i++) {
+        buf_addz(out, i > 0 ? ",{\"name\":" : "{\"name\":");
+        buf_add_json_str(out, m[i].id);
+        buf_add(out, STR(",\"model\":"));
+        buf_add_json_str(out, m[i].id);
+        buf_add(out, STR(",\"modified_at\":"));
+        add_time(out, created_s);
+        buf_add(out, STR(",\"size\":0,\"digest\":\"\","));
+        write_details(out);
+        buf_addc(out, '}');
+    }
+    buf_add(out, STR("]}"));
+}
+
+void models_write_shown(const struct model_entry *m, uint64_t created_s, struct buf *out)
+{
+    buf_add(out, STR("{\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",\"license\":\"\",\"description\":"));
+    buf_add_json_str(out, m->description);
+    buf_add(out, STR(",\"modified_at\":"));
+    add_time(out, created_s);
+    buf_addc(out, ',');
+    write_details(out);
+    buf_add(out,
+            STR(",\"model_info\":{\"general.architecture\":\"weir\"},\"capabilities\":[\"completion\",\"tools\"]}"));
 }

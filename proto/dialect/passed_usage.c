@@ -87,6 +87,10 @@ static bool read_tree(yyjson_val *root, struct usage *u)
     if (yyjson_is_obj(usage)) any = read_object(root, usage, u) || any;
     if (yyjson_is_obj(tree_get(root, "usageMetadata")))
         any = gemini_read_usage(tree_get(root, "usageMetadata"), u) || any;
+    if (figure(u, &u->in_uncached, root, "prompt_eval_count")) { /* Ollama */
+        u->known |= USAGE_INPUT | USAGE_OUTPUT;
+        any = true;
+    }
     if (yyjson_is_obj(tree_get(tree_get(root, "meta"), "billed_units")))
         any = read_billed(tree_get(tree_get(root, "meta"), "billed_units"), u) || any;
     return any;
@@ -95,8 +99,8 @@ static bool read_tree(yyjson_val *root, struct usage *u)
 /* The few members that can hold usage, as one small object: an answer's vectors and pictures never become a tree. */
 static bool pick(struct str json, struct buf *out)
 {
-    static const char *const names[] = {"usage",   "usageMetadata", "meta",   "response",
-                                        "message", "type",          "x_groq", "service_tier"};
+    static const char *const names[] = {"usage", "usageMetadata", "meta",         "response",         "message",
+                                        "type",  "x_groq",        "service_tier", "prompt_eval_count"};
     struct buf scratch = {0};
     struct json_member m;
     size_t at = 0;
@@ -180,7 +184,9 @@ bool passed_settle(const struct endpoint *e, const struct call *call, struct str
             if (tree_read(value, a, &v, &why) == WEIR_OK) (void)read_seconds(v, u);
         }
         break;
-    case ENDPOINT_TOKENS: break;
+    case ENDPOINT_TOKENS: /* embeddings of Gemini say what was read, and write nothing */
+        if (u->known & USAGE_INPUT) u->known |= USAGE_OUTPUT;
+        break;
     }
     buf_fini(&scratch);
     return e->meter == ENDPOINT_TOKENS ? said && (u->known & USAGE_INPUT) != 0

@@ -6,7 +6,9 @@ import OpenAI from 'openai';
 import Anthropic1 from '@anthropic-ai/sdk';
 import Anthropic0 from 'anthropic-sdk-0';
 import { converse } from './bedrock.mjs';
+import { cohere } from './cohere.mjs';
 import { gemini } from './gemini.mjs';
+import { ollama } from './ollama.mjs';
 import { responses } from './responses.mjs';
 
 const TIMEOUT_MS = 20000;
@@ -143,4 +145,4 @@ function anthropic(Sdk, name) {
   };
 }
 
-export const adapters = [openai, responses, anthropic(Anthropic0, 'anthropic 0.122'), anthropic(Anthropic1, 'anthropic 1.12'), converse, gemini];
+export const adapters = [openai, responses, anthropic(Anthropic0, 'anthropic 0.122'), anthropic(Anthropic1, 'anthropic 1.12'), converse, gemini, cohere, ollama];

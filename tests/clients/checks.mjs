@@ -125,6 +125,8 @@ export const checks = {
     if (c.dialect === 'openai') assert.ok(events.every(e => e.choices.length === 1 && !e.usage), 'no usage chunk');
     else if (c.dialect === 'converse') assert.ok(events.at(-1).metadata.usage);
     else if (c.dialect === 'responses') checkEvents(events);
+    else if (c.dialect === 'cohere') assert.ok(events.at(-1).type === 'message-end' && events.at(-1).delta.usage);
+    else if (c.dialect === 'ollama') assert.ok(events.at(-1).done && events.at(-1).eval_count > 0);
     else if (c.dialect === 'gemini') assert.ok(events.at(-1).usageMetadata && events.at(-1).candidates[0].finishReason);
     else assert.equal(events.at(-1).type, 'message_stop');
   },

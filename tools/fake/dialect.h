@@ -24,7 +24,8 @@ struct fake_dialect {
     const char *terminal;                       /* how the data of the last event of a whole stream begins */
 };
 
-extern const struct fake_dialect fake_openai, fake_responses, fake_anthropic, fake_converse, fake_gemini;
+extern const struct fake_dialect fake_openai, fake_responses, fake_anthropic, fake_converse, fake_gemini, fake_cohere,
+    fake_ollama;
 
 /* Helpers of all */
 struct str val_str(yyjson_val *v); /* empty when it is no string */

@@ -29,7 +29,7 @@ static void usage(FILE *to)
           "  --listen HOST:PORT[,tls:CERT:KEY|,tls12:CERT:KEY]   one fake provider; port 0: a free one. The options "
           "behind it are its own:\n"
           "    --name NAME              said in its answers and in the log (fake-a, fake-b, …)\n"
-          "    --dialect openai,responses,anthropic,converse,gemini   what it speaks (all)\n"
+          "    --dialect openai,responses,anthropic,converse,gemini,cohere,ollama   what it speaks (all)\n"
           "    --seed N                 makes the words (1)\n"
           "    --head-delay-ms N        before each answer (0)\n"
           "    --event-delay-ms N       between the events of a stream (0)\n"
@@ -78,6 +78,7 @@ static uint64_t next_number(char **argv, int *i)
 static void set_dialects(struct provider *p, struct str list)
 {
     p->speaks_openai = p->speaks_responses = p->speaks_anthropic = p->speaks_converse = p->speaks_gemini = false;
+    p->speaks_cohere = p->speaks_ollama = false;
     while (list.n > 0) {
         struct str one = str_split(&list, ',');
         if (str_is(one, "openai"))
@@ -90,8 +91,13 @@ static void set_dialects(struct provider *p, struct str list)
             p->speaks_converse = true;
         else if (str_is(one, "gemini"))
             p->speaks_gemini = true;
+        else if (str_is(one, "cohere"))
+            p->speaks_cohere = true;
+        else if (str_is(one, "ollama"))
+            p->speaks_ollama = true;
         else
-            bad_usage("there are the dialects openai, responses, anthropic, converse and gemini", "--dialect");
+            bad_usage("there are the dialects openai, responses, anthropic, converse, gemini, cohere and ollama",
+                      "--dialect");
     }
 }
 
@@ -120,6 +126,7 @@ static struct provider *add_provider(uv_loop_t *loop, const char *listen)
     p->seed = 1;
     p->token_life_s = 3600;
     p->speaks_openai = p->speaks_responses = p->speaks_anthropic = p->speaks_converse = p->speaks_gemini = true;
+    p->speaks_cohere = p->speaks_ollama = true;
     return p;
 }
 

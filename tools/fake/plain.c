@@ -47,7 +47,7 @@ static struct str need_text(struct at *at, const char *name)
     return text;
 }
 
-static void write_vector(struct buf *out, struct str text, size_t dimensions, bool base64)
+void plain_write_vector(struct buf *out, struct str text, size_t dimensions, bool base64)
 {
     struct buf bytes = {0};
     uint32_t h = 2166136261u;
@@ -72,7 +72,7 @@ static void add_vector(struct at *at, yyjson_val *item, size_t index, size_t dim
     at->call->input += yyjson_is_arr(item) ? yyjson_arr_size(item) : tokens_of(text);
     if (text.n == 0 && !yyjson_is_arr(item)) bad(at, "input", "Invalid value");
     buf_addf(&at->out->body, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", index > 0 ? "," : "", index);
-    write_vector(&at->out->body, text, dimensions, base64);
+    plain_write_vector(&at->out->body, text, dimensions, base64);
     buf_addc(&at->out->body, '}');
 }
 

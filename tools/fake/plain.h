@@ -24,3 +24,5 @@ struct plain_call {
 
 /* false: the path is none of these. */
 bool plain_serve(struct plain_call *call, struct refusal *ret_refusal, struct answer *out);
+/* Numbers that the text alone decides; the same with any provider. */
+void plain_write_vector(struct buf *out, struct str text, size_t dimensions, bool base64);

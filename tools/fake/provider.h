@@ -47,7 +47,8 @@ struct provider {
     /* configured */
     char *name, *address; /* host:port, the real port */
     const char *listen;   /* as given */
-    bool speaks_openai, speaks_responses, speaks_anthropic, speaks_converse, speaks_gemini, lax;
+    bool speaks_openai, speaks_responses, speaks_anthropic, speaks_converse, speaks_gemini, speaks_cohere,
+        speaks_ollama, lax;
     uint64_t seed;
     int guard;             /* enum identity_guard */
     uint32_t token_life_s; /* of what its token endpoints issue */

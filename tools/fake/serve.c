@@ -7,6 +7,7 @@
 #include "tools/fake/identity.h"
 #include "tools/fake/invoke.h"
 #include "tools/fake/plain.h"
+#include "tools/fake/vectors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ enum endpoint {
     EP_CONVERSE,
     EP_GENERATE,
     EP_COUNT_GEMINI,
+    EP_COHERE,
+    EP_OLLAMA,
     EP_MODELS
 };
 
@@ -35,8 +38,15 @@ static enum endpoint endpoint_of(struct str path)
     if (str_ends(path, STR("/messages/count_tokens"))) return EP_COUNT;
     if (str_ends(path, STR(":generateContent")) || str_ends(path, STR(":streamGenerateContent"))) return EP_GENERATE;
     if (str_ends(path, STR(":countTokens"))) return EP_COUNT_GEMINI;
-    if (str_ends(path, STR("/models"))) return EP_MODELS;
+    if (str_ends(path, STR("/v2/chat"))) return EP_COHERE;
+    if (str_ends(path, STR("/api/chat"))) return EP_OLLAMA;
+    if (str_ends(path, STR("/models")) || str_ends(path, STR("/api/tags"))) return EP_MODELS;
     return EP_NONE;
+}
+
+static bool speaks(const struct provider *p, const struct fake_dialect *d)
+{
+    return d == &fake_gemini ? p->speaks_gemini : d == &fake_cohere ? p->speaks_cohere : p->speaks_ollama;
 }
 
 static const struct fake_dialect *dialect_of(const struct provider *p, const struct http1_head *head)
@@ -46,6 +56,10 @@ static const struct fake_dialect *dialect_of(const struct provider *p, const str
     bool messages = endpoint == EP_MESSAGES || endpoint == EP_COUNT || http1_get(head, "anthropic-version").n > 0;
     if (messages && p->speaks_anthropic) return &fake_anthropic;
     if (endpoint == EP_RESPONSES && p->speaks_responses) return &fake_responses;
+    const struct fake_dialect *vectors = vectors_dialect(head->path);
+    if (vectors != NULL && speaks(p, vectors)) return vectors;
+    if (endpoint == EP_COHERE && p->speaks_cohere) return &fake_cohere;
+    if ((endpoint == EP_OLLAMA || str_ends(head->path, STR("/api/tags"))) && p->speaks_ollama) return &fake_ollama;
     bool google = endpoint == EP_GENERATE || endpoint == EP_COUNT_GEMINI || http1_get(head, "x-goog-api-key").n > 0;
     if (google && p->speaks_gemini) return &fake_gemini;
     return p->speaks_openai ? &fake_openai : &fake_anthropic;
@@ -72,6 +86,16 @@ static void list_models(const struct fake_dialect *d, struct answer *out)
                      "%s{\"name\":\"models/"
                      "%s\",\"displayName\":\"%s\",\"supportedGenerationMethods\":[\"generateContent\"]}",
                      i > 0 ? "," : "{\"models\":[", names[i], names[i]);
+        buf_addz(&out->body, "]}\n");
+        return;
+    }
+    if (d == &fake_ollama) {
+        for (size_t i = 0; i < 2; i++)
+            buf_addf(&out->body,
+                     "%s{\"name\":\"%s\",\"model\":\"%s\",\"modified_at\":\"2026-09-21T00:00:00Z\",\"size\":4683087332,"
+                     "\"digest\":\"%064zu\",\"details\":{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":\"fake\","
+                     "\"families\":[\"fake\"],\"parameter_size\":\"8B\",\"quantization_level\":\"Q4_K_M\"}}",
+                     i > 0 ? "," : "{\"models\":[", names[i], names[i], i + 1);
         buf_addz(&out->body, "]}\n");
         return;
     }
@@ -242,13 +266,15 @@ static void serve_chat(struct conn *c, const struct fake_dialect *d, const struc
     yyjson_doc_free(doc);
 }
 
-/* OpenAI's endpoints that are no chat. */
+/* Endpoints that are no chat. */
 static bool serve_plain(struct conn *c, const struct fake_dialect *d, const struct http1_head *head, struct str body)
 {
     struct refusal refusal = {0};
     struct plain_call call = {.of = c->provider, .head = head, .body = body, .arena = &c->arena};
-    if (!c->provider->speaks_openai ||
-        (!ark_serve(&call, &refusal, &c->answer) && !plain_serve(&call, &refusal, &c->answer)))
+    if (vectors_dialect(head->path) == d && str_is(head->method, "POST"))
+        vectors_serve(&call, &refusal, &c->answer);
+    else if (!c->provider->speaks_openai ||
+             (!ark_serve(&call, &refusal, &c->answer) && !plain_serve(&call, &refusal, &c->answer)))
         return false;
     if (refusal.status == 0 && !identity_check(c->provider, head, body, &c->arena, &refusal) && refusal.status == 0)
         refusal.status = 401;
@@ -297,6 +323,7 @@ void serve(struct conn *c, const struct http1_head *head, struct str body)
     if (post && ((endpoint == EP_CHAT && p->speaks_openai) || (endpoint == EP_RESPONSES && p->speaks_responses) ||
                  (endpoint == EP_CONVERSE && p->speaks_converse) ||
                  ((endpoint == EP_MESSAGES || endpoint == EP_COUNT) && p->speaks_anthropic) ||
+                 (endpoint == EP_COHERE && p->speaks_cohere) || (endpoint == EP_OLLAMA && p->speaks_ollama) ||
                  ((endpoint == EP_GENERATE || endpoint == EP_COUNT_GEMINI) && p->speaks_gemini))) {
         serve_chat(c, d, head, body, &f);
     } else {
