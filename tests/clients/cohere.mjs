@@ -9,6 +9,7 @@ const errors = {
   PermissionDeniedError: withStatus(s => s === 403),
   BadRequestError: withStatus(s => s === 400),
   NotFoundError: withStatus(s => s === 404),
+  ConflictError: withStatus(s => s === 409),
   UnprocessableEntityError: withStatus(s => s === 422),
   RateLimitError: withStatus(s => s === 429),
   InternalServerError: withStatus(s => s >= 500),
