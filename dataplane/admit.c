@@ -6,6 +6,7 @@
 #include "dataplane/request.h"
 #include "proto/base/clock.h"
 #include "proto/dialect/provider_type.h"
+#include "proto/dialect/video.h"
 #include "proto/wire/url.h"
 
 #include <mbedtls/sha256.h>
@@ -258,6 +259,7 @@ static bool is_wanted(const struct request *r, const struct snap_provider *p)
     if (r->endpoint->kind == ENDPOINT_RAW || r->raw_provider.n > 0) /* the path says whose, or the id in it */
         return str_eq(snap_text(r->gen->sn, p->name), r->raw_provider);
     if (provider_type_of(p->type)->tasks && r->call.video == NULL) return false; /* chats and videos, nothing else */
+    if (r->call.video != NULL && r->call.video->op == VIDEO_LIST && !provider_type_of(p->type)->tasks) return false;
     return route_has_endpoint(p, r->endpoint->dialect);
 }
 

@@ -36,7 +36,14 @@ enum weir_err video_prepare(struct request *r, struct str *ret_why)
     v->task = v->location = STR_NULL;
     v->caller = STR_NULL;
     if (r->key != NULL) v->caller = (struct str){(const char *)r->key->sha256, sizeof r->key->sha256};
-    if (v->op != VIDEO_CREATE) {
+    if (v->op == VIDEO_LIST && (v->form != VIDEO_ARK || r->key != NULL)) {
+        *ret_why = v->form != VIDEO_ARK
+                       ? STR("a list is made of Seedance's tasks only")
+                       : STR("a list would show the videos of all keys: the provider does not say whose each is. Keep "
+                             "the ids that create gave");
+        return WEIR_NOT_IMPLEMENTED;
+    }
+    if (v->op != VIDEO_CREATE && v->op != VIDEO_LIST) {
         if (find_credential(r, v)) return WEIR_OK;
         *ret_why = STR("no video of this id: it was made by another key, or the provider's key has changed since");
         return WEIR_UP_NOT_FOUND;

@@ -245,6 +245,7 @@ bool endpoint_read_place(const struct endpoint *e, struct str path, struct str q
     if (e->kind == ENDPOINT_RAW) return find_raw(path, &ret_place->provider, &ret_place->tail);
     if (e->kind == ENDPOINT_PASSED && e->model != ENDPOINT_MODEL_PATH) {
         ret_place->tail = match_passed(e, normal_path(path));
+        ret_place->query = query;
         return true;
     }
     ret_place->counts = e == &MESSAGES_COUNT;

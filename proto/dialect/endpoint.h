@@ -36,6 +36,7 @@ struct endpoint_place {
     bool stream;
     bool json_array;     /* a stream in one JSON array, not in events */
     bool counts;         /* only tokens are to be counted */
+    struct str query;    /* as it came, without '?' */
     struct str tail;     /* ENDPOINT_PASSED: the path behind its version; ENDPOINT_RAW: the path at the provider */
     struct str provider; /* ENDPOINT_RAW: whose */
 };

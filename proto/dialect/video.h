@@ -1,5 +1,5 @@
 /* video.h — OpenAI's Videos for clients, in front of tasks (Seedance on Ark/ModelArk) or of a provider that has Videos itself
- * Owns:     the form of the ids that clients get, and both ways of each call: create, retrieve, content, delete.
+ * Owns:     the form of the ids that clients get, and both ways of each call: create, retrieve, list, content, delete.
  * Process:  any; pure.
  * Memory:   the arena given in; struct video_call lives in the request's.
  * Fails:    an error code and a text; an id or an answer that cannot be read is refused, never guessed.
@@ -11,6 +11,8 @@
 #pragma once
 
 #include "proto/dialect/exchange.h"
+
+#include <yyjson.h>
 
 enum video_op { VIDEO_NONE, VIDEO_CREATE, VIDEO_RETRIEVE, VIDEO_CONTENT, VIDEO_DELETE, VIDEO_LIST, VIDEO_OTHER };
 enum video_form { VIDEO_OPENAI, VIDEO_ARK }; /* what the provider speaks */
@@ -32,6 +34,12 @@ bool video_id_read(struct str text, struct arena *a, struct video_id *ret_id);
 struct video_call {
     enum video_op op;
     struct video_id id; /* of all but create: what the path says; of create: what the answer's id is made of */
+
+    struct video_list {   /* list */
+        struct str after; /* task; empty: from the beginning */
+        unsigned limit;
+        bool oldest_first;
+    } list;
 
     /* create */
     struct str prompt, size, image_url, image, image_type; /* image: the bytes of an upload */
@@ -61,6 +69,11 @@ void video_write_request(const struct video_call *v, struct str model, struct bu
 struct str video_path(const struct video_call *v, struct arena *a);
 /* Tokens that a task of this call can cost at most. */
 int64_t video_token_bound(const struct video_call *v);
+enum weir_err video_read_list(struct str query, struct arena *a, struct video_call *v, struct str *ret_why);
+struct str video_list_path(const struct video_call *v, struct arena *a);
+/* A provider's task as the video of call->video->id. false: its state is not known, nothing was written. */
+bool video_write_task(struct exchange *x, yyjson_val *task, struct buf *out);
+enum weir_err video_write_list(struct exchange *x, yyjson_val *root, struct buf *out);
 /* A whole 200 answer of the provider, for the client. */
 enum weir_err video_answer(struct exchange *x, struct str body, struct buf *out);
 

@@ -125,9 +125,11 @@ static void add_head(const struct video_id *id, const char *status, int64_t prog
     buf_addf(out, ",\"status\":\"%s\",\"progress\":%lld", status, (long long)progress);
 }
 
-static void write_task(struct exchange *x, yyjson_val *task, enum video_state state, struct buf *out)
+bool video_write_task(struct exchange *x, yyjson_val *task, struct buf *out)
 {
     const struct video_call *v = x->call->video;
+    enum video_state state;
+    if (!read_state(VIDEO_ARK, tree_get_str(task, "status"), &state)) return false;
     struct str said = tree_get_str(task, "status"), prompt = tree_get_str(task, "revised_prompt");
     int64_t created_s = tree_get_i64(task, "created_at"), updated_s = tree_get_i64(task, "updated_at"),
             seconds = seconds_of(task);
@@ -153,6 +155,7 @@ static void write_task(struct exchange *x, yyjson_val *task, enum video_state st
     else
         buf_addz(out, ",\"error\":null");
     buf_addc(out, '}');
+    return true;
 }
 
 static void write_created(struct exchange *x, struct buf *out)
@@ -253,9 +256,13 @@ enum weir_err video_answer(struct exchange *x, struct str body, struct buf *out)
         write_created(x, out);
         return WEIR_OK;
     }
+    if (v->op == VIDEO_LIST)
+        return video_write_list(x, root, out) == WEIR_OK
+                   ? WEIR_OK
+                   : fail(x, WEIR_UP_PROTOCOL, STR("the answer is no list of tasks"));
     if (!read_state(VIDEO_ARK, tree_get_str(root, "status"), &state))
         return fail(x, WEIR_UP_PROTOCOL, STR("the task has a status that is not known"));
     if (v->op == VIDEO_CONTENT) return answer_content(x, root, state);
-    write_task(x, root, state, out);
+    (void)video_write_task(x, root, out);
     return WEIR_OK;
 }

@@ -167,14 +167,13 @@ enum weir_err video_read_call(const struct endpoint *e, const struct endpoint_pl
     call->video = v;
     switch (v->op) {
     case VIDEO_CREATE: return read_body(content_type, body, a, call, v, ret_why);
-    case VIDEO_LIST:
-        *ret_why = STR("no list of videos is kept here: keep the ids that create gave");
-        return WEIR_NOT_IMPLEMENTED;
+    case VIDEO_LIST: return video_read_list(place->query, a, v, ret_why);
     case VIDEO_RETRIEVE:
     case VIDEO_CONTENT:
     case VIDEO_DELETE: break;
     default:
-        *ret_why = arena_printf(a, "%s is not spoken here. Spoken: create, retrieve, content and delete", e->name);
+        *ret_why =
+            arena_printf(a, "%s is not spoken here. Spoken: create, retrieve, list, content and delete", e->name);
         return WEIR_NOT_IMPLEMENTED;
     }
     struct str rest = place->tail; /* "/videos/ID/content" */
@@ -191,6 +190,7 @@ struct str video_path(const struct video_call *v, struct arena *a)
 {
     const char *base = v->form == VIDEO_ARK ? "/contents/generations/tasks" : "/videos";
     if (v->op == VIDEO_CREATE) return str_of(base);
+    if (v->op == VIDEO_LIST) return video_list_path(v, a);
     bool content = v->op == VIDEO_CONTENT && v->form == VIDEO_OPENAI;
     return arena_printf(a, "%s/%.*s%s", base, STR_FMT(v->id.task), content ? "/content" : "");
 }

@@ -24,6 +24,10 @@ export const videoChecks = {
     const content = await client.videos.downloadContent(made.id);
     assert.equal(content.headers.get('content-type'), 'video/mp4');
     const bytes = Buffer.from(await content.arrayBuffer());
+    const page = await client.videos.list({ limit: 100 });
+    assert.ok(page.data.some((v) => v.object === 'video' && v.status === 'completed'));
+    const [newest] = (await client.videos.list({ limit: 1 })).data;
+    assert.equal((await client.videos.retrieve(newest.id)).id, newest.id);
     assert.ok(bytes.length > 100000 && bytes.subarray(4, 12).equals(Buffer.from('ftypmp42')));
   },
   async 'videos: a picture to begin with, a failed task, a cancelled one'(base) {

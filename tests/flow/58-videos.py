@@ -193,9 +193,40 @@ def test_an_id_is_good_for_the_key_that_made_it_alone(start_fakes, start_weir):
         got = call(weir, "GET", path, headers=headers)
         assert got.status == 404 and got.json()["error"]["message"], path
     assert call(weir, "DELETE", f"/v1/videos/{video_id}", headers=two).status == 404
+    listed = call(weir, "GET", "/v1/videos", headers=one)
+    assert listed.status == 501 and "all keys" in listed.json()["error"]["message"], "whose a video is, no list can say"
     settled(weir)
     seen = [c for c in fakes["ark"].calls() if c["method"] == "DELETE"]
     assert seen == [] and fakes["ark"].stats()["calls"] >= before
+
+
+def test_videos_are_listed_in_pages(video):
+    weir, ark = video
+
+    def ids(query=""):
+        got = call(weir, "GET", "/v1/videos" + query)
+        assert got.status == 200, got.body
+        page = got.json()
+        found = [v["id"] for v in page["data"]]
+        assert page["object"] == "list" and [page["first_id"], page["last_id"]] == ([found[0], found[-1]] if found else [None, None])
+        return found, page["has_more"], page["data"]
+
+    assert ids() == ([], False, [])
+    made = [create(weir, f"x [[task:run={n * 50}]]").json()["id"] for n in range(5)]
+    for video_id in made:
+        assert until_over(weir, video_id)["status"] == "completed"
+    listed, more, data = ids()
+    # The id of a list is another text of the same video: it names the provider's model, not the route.
+    assert len(listed) == 5 and not more and {v["status"] for v in data} == {"completed"} and {v["seconds"] for v in data} == {"8"}
+    kept = [call(weir, "GET", f"/v1/videos/{i}").json() for i in listed]
+    assert [v["created_at"] for v in kept] == sorted((v["created_at"] for v in kept), reverse=True)
+    assert call(weir, "GET", f"/v1/videos/{listed[0]}/content").status == 302
+    assert ids("?limit=2")[:2] == (listed[:2], True)
+    assert ids(f"?limit=2&after={listed[1]}")[:2] == (listed[2:4], True)
+    assert ids(f"?limit=2&after={listed[3]}")[:2] == (listed[4:], False)
+    assert ids("?order=asc&limit=100")[:2] == (listed[::-1], False)
+    assert ids(f"?order=asc&limit=1&after={listed[4]}")[:2] == ([listed[3]], True)
+    settled(weir, 5)
 
 
 def test_forms_pictures_and_what_is_refused(video):
@@ -219,7 +250,7 @@ def test_forms_pictures_and_what_is_refused(video):
     for body in ({"prompt": ""}, {"seconds": "soon"}, {"size": "wide"}, {"input_reference": {"file_id": "file-1"}}):
         got = create(weir, **{"prompt": "x", **body})
         assert got.status == 400 and got.json()["error"]["type"] == "invalid_request_error", body
-    for method, path, status in (("GET", "/v1/videos", 501), ("POST", "/v1/videos/video_1/remix", 501), ("POST", "/v1/videos/edits", 501)):
+    for method, path, status in (("GET", "/v1/videos?limit=0", 400), ("GET", "/v1/videos?after=video_1", 400), ("GET", "/v1/videos?order=up", 400), ("POST", "/v1/videos/video_1/remix", 501), ("POST", "/v1/videos/edits", 501)):
         got = call(weir, method, path, b"{}" if method == "POST" else b"", [("content-type", "application/json")])
         assert got.status == status and got.json()["error"]["message"], path
     settled(weir, 2)

@@ -53,6 +53,22 @@ static void try_call(struct str body, struct arena *a)
     }
 }
 
+/* A query, a line end, a provider's list: what comes out is JSON. */
+static void try_list(struct str text, struct arena *a)
+{
+    struct video_call v = {.op = VIDEO_LIST, .form = VIDEO_ARK};
+    const struct call call = {.video = &v};
+    struct exchange x = {.call = &call, .arena = a};
+    struct buf out = {0};
+    struct json_error error;
+    unsigned depth;
+    struct str why, query = str_split(&text, '\n');
+    if (video_read_list(query, a, &v, &why) != WEIR_OK) return;
+    v.id.provider = STR("ark");
+    if (video_answer(&x, text, &out) == WEIR_OK && !json_check(buf_view(&out), &depth, &error)) abort();
+    buf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str text = {(const char *)data, size};
@@ -62,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_id(text, &a);
     try_row(text);
     try_call(text, &a);
+    try_list(text, &a);
     (void)video_task_read(VIDEO_ARK, text, &a, &task);
     (void)video_task_read(VIDEO_OPENAI, text, &a, &task);
     arena_fini(&a);

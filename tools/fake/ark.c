@@ -180,16 +180,32 @@ static void write_task(const struct task *t, struct str host, struct buf *out)
         made_s, done ? ended_s : made_s, t->resolution, t->ratio, (long long)t->seconds);
 }
 
+/* "page_size=20" of the query. */
+static uint64_t query_number(struct str query, const char *name, uint64_t usual)
+{
+    uint64_t n;
+    while (query.n > 0) {
+        struct str pair = str_split(&query, '&'), key = str_split(&pair, '=');
+        if (str_is(key, name)) return str_u64(pair, &n) && n > 0 && n <= 500 ? n : usual;
+    }
+    return usual;
+}
+
+/* Newest first. */
 static void list(struct plain_call *call, struct answer *out)
 {
-    unsigned n = 0;
+    uint64_t size = query_number(call->head->query, "page_size", 20), n = 0;
+    uint64_t skip = (query_number(call->head->query, "page_num", 1) - 1) * size;
     buf_addz(&out->body, "{\"items\":[");
-    for (unsigned i = 0; i < ARK_TASKS; i++) {
-        if (tasks[i].of != call->of) continue;
-        if (n++ > 0) buf_addc(&out->body, ',');
-        write_task(&tasks[i], http1_get(call->head, "host"), &out->body);
+    for (uint64_t number = last_number; number > 0 && last_number - number < ARK_TASKS; number--) {
+        const struct task *t = &tasks[(number - 1) % ARK_TASKS];
+        if (t->of != call->of) continue;
+        n++;
+        if (n <= skip || n > skip + size) continue;
+        if (n > skip + 1) buf_addc(&out->body, ',');
+        write_task(t, http1_get(call->head, "host"), &out->body);
     }
-    buf_addf(&out->body, "],\"total\":%u}", n);
+    buf_addf(&out->body, "],\"total\":%llu}", (unsigned long long)n);
 }
 
 static void remove_task(struct task *t, struct refusal *r, struct answer *out)
