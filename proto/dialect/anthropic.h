@@ -33,6 +33,8 @@ void anthropic_write_arguments(struct str arguments, struct buf *out); /* as an 
 bool anthropic_read_citation(yyjson_val *v, struct citation *ret_citation); /* false: of a kind that is not known */
 void anthropic_read_citations(yyjson_val *list, struct arena *a, struct citations *ret_list);
 void anthropic_write_citation(const struct citation *c, struct buf *out);
+/* A member of a text block that goes back to a provider. false: some were left out, for Anthropic takes pages only with its own proof. */
+bool anthropic_write_cited_before(const struct citations *list, struct buf *out);
 
 /* anthropic_events.c: events in; anthropic_stream.c: events out */
 struct anthropic_reader {

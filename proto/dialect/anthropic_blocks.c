@@ -1,6 +1,7 @@
 /* System and messages of a Messages request into the hub, block by block. */
 #include "proto/dialect/anthropic_blocks.h"
 
+#include "proto/dialect/anthropic.h"
 #include "proto/dialect/mark.h"
 #include "proto/dialect/tree.h"
 
@@ -27,6 +28,7 @@ static void read_text(struct anthropic_reading *r, const struct place *at, yyjso
     struct part *p = add(r, at, PART_TEXT);
     p->text = tree_get_str(block, "text");
     p->has_citations = yyjson_arr_size(tree_get(block, "citations")) > 0;
+    if (r->assistant) anthropic_read_citations(tree_get(block, "citations"), r->arena, &p->citations);
 }
 
 static enum part_source source_of(yyjson_val *source, struct part *p)
@@ -198,6 +200,7 @@ enum weir_err anthropic_reading_messages(struct anthropic_reading *r, yyjson_val
         if (role == ROLE_SYSTEM && !str_is(word, "system"))
             return bad(r, (unsigned)i, ".role must be user, assistant or system");
         struct message *m = add_message(r, role, (unsigned)i);
+        r->assistant = role == ROLE_ASSISTANT;
         enum weir_err e = read_blocks(r, &m->parts, tree_get(message, "content"), (unsigned)i);
         if (e == WEIR_OK) e = chat_check_size(r->chat, r->arena, r->ret_why);
         if (e != WEIR_OK) return e;

@@ -16,6 +16,7 @@ struct anthropic_reading {
     struct str *ret_why;
     struct str member; /* the top level's, under way */
     struct message **messages_end;
+    bool assistant; /* whose message is under way */
 };
 
 enum weir_err anthropic_reading_system(struct anthropic_reading *r, yyjson_val *v);

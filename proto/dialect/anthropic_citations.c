@@ -105,7 +105,7 @@ static void write_place(const struct citation *c, const struct place *at, struct
     number(out, at->to, to);
 }
 
-static void write_document(const struct citation *c, struct buf *out)
+static void write_document(const struct citation *c, bool back, struct buf *out)
 {
     const struct place *at = &DOCUMENT_PLACES[0];
     for (size_t i = 0; i < DOCUMENT_PLACES_N; i++)
@@ -113,11 +113,11 @@ static void write_document(const struct citation *c, struct buf *out)
     buf_addf(out, "\"%s\"", at->type);
     number(out, "document_index", c->number);
     member(out, "document_title", c->title);
-    member(out, "file_id", c->id);
+    if (!back) member(out, "file_id", c->id); /* a request has no such member */
     write_place(c, at, out);
 }
 
-void anthropic_write_citation(const struct citation *c, struct buf *out)
+static void write_citation(const struct citation *c, bool back, struct buf *out)
 {
     buf_add(out, STR("{\"type\":"));
     if (c->kind == CITED_URL) {
@@ -127,7 +127,7 @@ void anthropic_write_citation(const struct citation *c, struct buf *out)
         buf_add(out, STR(",\"encrypted_index\":"));
         buf_add_json_str(out, c->proof.n > 0 ? c->proof : STR(MARK));
     } else if (c->kind == CITED_DOCUMENT) {
-        write_document(c, out);
+        write_document(c, back, out);
     } else {
         buf_addf(out, "\"%s\",\"source\":", RESULT_PLACE.type);
         buf_add_json_str(out, c->id);
@@ -138,4 +138,24 @@ void anthropic_write_citation(const struct citation *c, struct buf *out)
     buf_add(out, STR(",\"cited_text\":"));
     buf_add_json_str(out, c->cited);
     buf_addc(out, '}');
+}
+
+void anthropic_write_citation(const struct citation *c, struct buf *out)
+{
+    write_citation(c, false, out);
+}
+
+bool anthropic_write_cited_before(const struct citations *list, struct buf *out)
+{
+    unsigned n = 0, lost = 0;
+    for (const struct citation *c = list->first; c != NULL; c = c->next) {
+        if (c->kind == CITED_URL && (c->proof.n == 0 || str_starts(c->proof, STR(MARK)))) {
+            lost++;
+            continue;
+        }
+        buf_addz(out, n++ == 0 ? ",\"citations\":[" : ",");
+        write_citation(c, true, out);
+    }
+    if (n > 0) buf_addc(out, ']');
+    return lost == 0;
 }

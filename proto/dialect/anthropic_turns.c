@@ -72,6 +72,7 @@ static enum weir_err write_document(struct anthropic_writing *w, const struct pa
         buf_add(w->out, STR(",\"title\":"));
         buf_add_json_str(w->out, p->title);
     }
+    if (p->has_citations) buf_add(w->out, STR(",\"citations\":{\"enabled\":true}"));
     return WEIR_OK;
 }
 
@@ -115,7 +116,10 @@ static enum weir_err write_block(struct anthropic_writing *w, const struct part 
     enum weir_err e = WEIR_OK;
     switch (p->kind) {
     case PART_TEXT:
-    case PART_REFUSAL: write_text(w, p->text); break;
+    case PART_REFUSAL:
+        write_text(w, p->text);
+        if (!anthropic_write_cited_before(&p->citations, w->out)) loss_addz(w->loss, "citations");
+        break;
     case PART_IMAGE: e = write_image(w, p); break;
     case PART_DOCUMENT: e = write_document(w, p); break;
     case PART_TOOL_CALL: write_call(w, p); break;

@@ -162,7 +162,7 @@ static void read_cited(struct converse_reading *r, struct parts *list, yyjson_va
     struct part *p = part_add(list, r->arena, PART_TEXT);
     p->text = converse_cited_text(tree_get(v, "content"), r->arena);
     p->has_citations = true;
-    converse_read_citations(tree_get(v, "citations"), r->arena, &p->citations);
+    if (r->assistant) converse_read_citations(tree_get(v, "citations"), r->arena, &p->citations);
 }
 
 static void read_cache_point(struct converse_reading *r, struct parts *list, yyjson_val *v)
@@ -262,6 +262,7 @@ enum weir_err converse_reading_messages(struct converse_reading *r, yyjson_val *
         if (role == ROLE_SYSTEM && !str_is(word, "system"))
             return bad(r, (unsigned)i, ".role must be user, assistant or system");
         struct message *m = add_message(r, role, (unsigned)i);
+        r->assistant = role == ROLE_ASSISTANT;
         enum weir_err e = read_blocks(r, &m->parts, tree_get(message, "content"), (unsigned)i);
         if (e == WEIR_OK) e = chat_check_size(r->chat, r->arena, r->ret_why);
         if (e != WEIR_OK) return e;

@@ -14,6 +14,7 @@ struct converse_reading {
     struct str *ret_why;
     struct str member; /* the top level's, under way */
     struct message **messages_end;
+    bool assistant; /* whose message is under way */
 };
 
 void converse_reading_demand(struct converse_reading *r, struct str what);

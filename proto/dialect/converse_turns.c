@@ -60,6 +60,20 @@ static void write_text(struct converse_writing *w, struct str text)
     buf_addc(w->out, '}');
 }
 
+/* What a text rested on goes back to models that can cite. */
+static void write_said(struct converse_writing *w, const struct part *p)
+{
+    struct citations kept = {0};
+    for (const struct citation *c = p->citations.first; c != NULL; c = c->next) /* pages were not found by Bedrock */
+        if (c->kind != CITED_URL) citation_add(&kept, w->arena, c);
+    bool cites = w->traits.family == CONVERSE_CLAUDE && kept.n > 0;
+    if (p->has_citations && (!cites || kept.n < p->citations.n)) loss_addz(w->loss, "citations");
+    if (cites)
+        converse_write_cited(p->text, kept.first, kept.n, w->out);
+    else
+        write_text(w, p->text);
+}
+
 static enum weir_err write_bytes(struct converse_writing *w, const struct part *p, const char *what)
 {
     if (p->source == SOURCE_URL) {
@@ -193,7 +207,7 @@ static enum weir_err write_block(struct converse_writing *w, const struct part *
     enum cache_mark mark = p->cache;
     switch (p->kind) {
     case PART_TEXT:
-    case PART_REFUSAL: write_text(w, p->text); break;
+    case PART_REFUSAL: write_said(w, p); break;
     case PART_IMAGE: e = write_image(w, p); break;
     case PART_DOCUMENT: e = write_document(w, p); break;
     case PART_AUDIO: e = write_audio(w, p); break;

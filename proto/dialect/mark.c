@@ -32,22 +32,84 @@ static bool is_reasoning(struct str key)
     return str_is(key, "reasoning_details") || str_is(key, "reasoning_content") || str_is(key, "reasoning");
 }
 
-static bool emit_blocks(enum dialect_id dialect, struct buf *out, yyjson_val *blocks)
+/* A page that Anthropic's own search did not find: its proof is a mark. */
+static bool is_foreign_citation(yyjson_val *citation)
 {
+    return str_starts(tree_get_str(citation, "encrypted_index"), STR(MARK));
+}
+
+static bool has_foreign_citation(yyjson_val *block)
+{
+    size_t i, n;
+    yyjson_val *citation;
+    yyjson_arr_foreach(tree_get(block, "citations"), i, n, citation)
+    {
+        if (is_foreign_citation(citation)) return true;
+    }
+    return false;
+}
+
+static void emit_own_citations(struct buf *out, yyjson_val *list)
+{
+    size_t i, n;
+    yyjson_val *citation;
+    bool first = true;
+    yyjson_arr_foreach(list, i, n, citation)
+    {
+        if (is_foreign_citation(citation)) continue;
+        buf_addz(out, first ? ",\"citations\":[" : ",");
+        tree_emit(out, citation);
+        first = false;
+    }
+    if (!first) buf_addc(out, ']');
+}
+
+/* The block's other members as they are. */
+static void emit_cited(struct buf *out, yyjson_val *block)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+    buf_addz(out, "{\"type\":\"text\"");
+    yyjson_obj_foreach(block, i, n, key, value)
+    {
+        if (str_is(tree_str(key), "type")) continue;
+        if (str_is(tree_str(key), "citations")) {
+            emit_own_citations(out, value);
+            continue;
+        }
+        buf_addc(out, ',');
+        buf_add_json_str(out, tree_str(key));
+        buf_addc(out, ':');
+        tree_emit(out, value);
+    }
+    buf_addc(out, '}');
+}
+
+/* What was taken out of the messages. */
+enum { STRIPPED_THOUGHT = 1, STRIPPED_CITATION = 2 };
+
+static unsigned emit_blocks(enum dialect_id dialect, struct buf *out, yyjson_val *blocks)
+{
+    unsigned stripped = 0;
     bool converse = dialect == DIALECT_CONVERSE;
     size_t i, n;
     yyjson_val *block;
-    bool first = true, stripped = false;
+    bool first = true;
     buf_addc(out, '[');
     yyjson_arr_foreach(blocks, i, n, block)
     {
         if (converse ? is_foreign_reasoning(block) : is_foreign_block(block)) {
-            stripped = true;
+            stripped |= STRIPPED_THOUGHT;
             continue;
         }
         if (!first) buf_addc(out, ',');
-        tree_emit(out, block);
         first = false;
+        if (!converse && has_foreign_citation(block)) {
+            stripped |= STRIPPED_CITATION;
+            emit_cited(out, block);
+        } else {
+            tree_emit(out, block);
+        }
     }
     if (first && stripped) /* a message may not be empty */
         buf_addz(out, converse ? "{\"text\":\".\"}" : "{\"type\":\"text\",\"text\":\".\"}");
@@ -124,17 +186,18 @@ static bool emit_parts(struct buf *out, yyjson_val *parts, struct run *run)
     return stripped;
 }
 
-static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *message, struct run *run)
+static unsigned emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *message, struct run *run)
 {
     size_t i, n;
     yyjson_val *key, *value;
-    bool first = true, stripped = false;
+    bool first = true;
+    unsigned stripped = 0;
     bool foreign = dialect == DIALECT_OPENAI_CHAT && has_foreign_details(message);
     buf_addc(out, '{');
     yyjson_obj_foreach(message, i, n, key, value)
     {
         if (foreign && is_reasoning(tree_str(key))) {
-            stripped = true;
+            stripped |= STRIPPED_THOUGHT;
             continue;
         }
         if (!first) buf_addc(out, ',');
@@ -145,7 +208,7 @@ static bool emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *m
         if (blocks && yyjson_is_arr(value) && str_is(tree_str(key), "content"))
             stripped |= emit_blocks(dialect, out, value);
         else if (dialect == DIALECT_GEMINI && yyjson_is_arr(value) && str_is(tree_str(key), "parts"))
-            stripped |= emit_parts(out, value, run);
+            stripped |= emit_parts(out, value, run) ? STRIPPED_THOUGHT : 0;
         else
             tree_emit(out, value);
     }
@@ -160,12 +223,25 @@ static bool is_foreign_item(yyjson_val *item)
            str_starts(tree_get_str(item, "encrypted_content"), STR(MARK));
 }
 
-bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out)
+static const char *names_of(enum dialect_id dialect, unsigned stripped)
+{
+    if (stripped == STRIPPED_CITATION) return "citations";
+    switch (dialect) {
+    case DIALECT_GEMINI: return "thoughtSignature";
+    case DIALECT_CONVERSE: return "reasoningContent";
+    case DIALECT_RESPONSES: return "reasoning.encrypted_content";
+    case DIALECT_ANTHROPIC: return stripped & STRIPPED_CITATION ? "thinking,citations" : "thinking";
+    default: return "reasoning_details";
+    }
+}
+
+bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out, const char **ret_what)
 {
     size_t i, n;
     yyjson_val *root, *message;
     struct str why;
-    bool stripped = false, before = false, first = true;
+    bool before = false, first = true;
+    unsigned stripped = 0;
     struct run run = {0};
     if (tree_read(messages, a, &root, &why) != WEIR_OK || !yyjson_is_arr(root)) return false;
     buf_addc(out, '[');
@@ -175,7 +251,7 @@ bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, s
         if (!model || !before) run = model ? run_from(message, n - i) : (struct run){0};
         before = model;
         if (dialect == DIALECT_RESPONSES && is_foreign_item(message)) {
-            stripped = true;
+            stripped |= STRIPPED_THOUGHT;
             continue;
         }
         if (!first) buf_addc(out, ',');
@@ -186,5 +262,6 @@ bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, s
             tree_emit(out, message);
     }
     buf_addc(out, ']');
-    return stripped;
+    *ret_what = names_of(dialect, stripped);
+    return stripped != 0;
 }

@@ -32,4 +32,5 @@
 #define GEMINI_UNSIGNED         "skip_thought_signature_validator"
 
 /* The client's messages without what another dialect's provider thought. false: nothing of that kind is there, out is untouched. */
-bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out);
+/* *ret_what: the names of what was taken out. */
+bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out, const char **ret_what);

@@ -35,7 +35,8 @@ static const char *messages_key(enum dialect_id dialect)
     return dialect == DIALECT_GEMINI ? "contents" : dialect == DIALECT_RESPONSES ? "input" : "messages";
 }
 
-static bool strip_marks(enum dialect_id dialect, struct str body, struct arena *a, struct buf *scratch, struct str *ret)
+static bool strip_marks(enum dialect_id dialect, struct str body, struct arena *a, struct buf *scratch, struct str *ret,
+                        const char **ret_what)
 {
     struct str messages;
     struct buf clean = {0};
@@ -43,7 +44,7 @@ static bool strip_marks(enum dialect_id dialect, struct str body, struct arena *
     if (!str_contains(body, dialect == DIALECT_GEMINI ? STR(MARK_BASE64) : STR(MARK)) ||
         json_find(body, messages_key(dialect), &messages, scratch) != JSON_FOUND)
         return false;
-    bool changed = mark_strip(dialect, messages, a, &clean);
+    bool changed = mark_strip(dialect, messages, a, &clean, ret_what);
     if (changed) *ret = arena_copy(a, buf_view(&clean));
     buf_fini(&clean);
     return changed;
@@ -56,6 +57,7 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
     struct buf scratch = {0};
     struct loss loss = {.n = 0};
     struct str messages;
+    const char *what = "";
     unsigned n = 0;
     if (!str_eq(call->model, model) && !dialect_of(dialect)->model_in_path) {
         patch[n++] = (struct json_patch){"model", quoted(model, a)};
@@ -64,13 +66,10 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
     }
     if (dialect == DIALECT_OPENAI_CHAT && call->stream && !call->include_usage)
         patch[n++] = (struct json_patch){"stream_options", stream_options(body, a, &scratch)};
-    if (strip_marks(dialect, body, a, &scratch, &messages)) {
+    if (strip_marks(dialect, body, a, &scratch, &messages, &what)) {
         patch[n++] = (struct json_patch){messages_key(dialect), messages};
-        loss_addz(&loss, dialect == DIALECT_GEMINI      ? "thoughtSignature"
-                         : dialect == DIALECT_CONVERSE  ? "reasoningContent"
-                         : dialect == DIALECT_RESPONSES ? "reasoning.encrypted_content"
-                         : dialect == DIALECT_ANTHROPIC ? "thinking"
-                                                        : "reasoning_details");
+        struct str names = str_of(what);
+        while (names.n > 0) loss_add(&loss, str_split(&names, ','));
     }
     *ret_loss = arena_copy(a, loss_view(&loss));
     buf_fini(&scratch);
