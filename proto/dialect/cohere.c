@@ -37,6 +37,11 @@ static void write_path(const struct target_path *t, struct buf *out)
     buf_add(out, STR("/v2/chat"));
 }
 
+static bool takes_url(const struct part *p)
+{
+    return p->kind == PART_IMAGE;
+}
+
 const struct dialect cohere = {
     .id = DIALECT_COHERE,
     .name = "cohere",
@@ -44,6 +49,7 @@ const struct dialect cohere = {
     .write_request = cohere_write_request,
     .read_answer = cohere_read_answer,
     .write_answer = cohere_write_answer,
+    .takes_url = takes_url,
     .reader_bytes = sizeof(struct cohere_reader),
     .writer_bytes = sizeof(struct cohere_writer),
     .framing = FRAMING_SSE,

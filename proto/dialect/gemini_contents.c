@@ -185,11 +185,12 @@ static enum weir_err write_part(struct gemini_writing *w, struct step *s, const 
 
 /* ---- Turns ---- */
 
-static bool has_own_content(const struct message *m)
+/* Begins a turn: words beside results (a reminder that an agent adds) may or may not, so they do not. */
+static bool begins_turn(const struct message *m)
 {
     for (const struct part *p = m->parts.first; p != NULL; p = p->next)
-        if (p->kind != PART_TOOL_RESULT) return true;
-    return false;
+        if (p->kind == PART_TOOL_RESULT) return false;
+    return m->parts.first != NULL;
 }
 
 void gemini_write_system(struct gemini_writing *w, const struct turns *turns)
@@ -211,7 +212,7 @@ enum weir_err gemini_write_turns(struct gemini_writing *w, const struct turns *t
     const struct message *asked = NULL, *before = NULL;
     enum weir_err e = WEIR_OK;
     for (const struct message *m = turns->first; m != NULL; m = m->next)
-        if (m->role == ROLE_USER && has_own_content(m)) asked = m;
+        if (m->role == ROLE_USER && begins_turn(m)) asked = m;
     bool in_turn = asked == NULL, first = true;
     buf_add(w->out, STR("\"contents\":["));
     if (turns->first == NULL || turns->first->role != ROLE_USER) {

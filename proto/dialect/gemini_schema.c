@@ -157,6 +157,34 @@ static void widen_type(struct buf *out, yyjson_val *schema, yyjson_val *type)
     if (nullable) buf_add(out, STR(",\"null\"]"));
 }
 
+/* protobuf writes an int64 as a string. Its JSON Schema name, or empty. */
+static struct str limit_name(struct str key)
+{
+    static const char *const rows[][2] = {{"minItems", "min_items"},           {"maxItems", "max_items"},
+                                          {"minLength", "min_length"},         {"maxLength", "max_length"},
+                                          {"minProperties", "min_properties"}, {"maxProperties", "max_properties"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (str_is(key, rows[i][0]) || str_is(key, rows[i][1])) return str_of(rows[i][0]);
+    return STR_NULL;
+}
+
+static void widen_limit(struct buf *out, yyjson_val *value)
+{
+    uint64_t n;
+    if (yyjson_is_str(value) && str_u64(tree_str(value), &n))
+        buf_addf(out, "%llu", (unsigned long long)n);
+    else
+        tree_emit(out, value);
+}
+
+static void widen_enum(struct buf *out, yyjson_val *schema, yyjson_val *value)
+{
+    tree_emit(out, value);
+    if (!yyjson_is_arr(value) || !yyjson_is_true(tree_get(schema, "nullable"))) return;
+    buf_truncate(out, buf_len(out) - 1);
+    buf_addz(out, yyjson_arr_size(value) > 0 ? ",null]" : "null]");
+}
+
 static void widen_object(struct buf *out, yyjson_val *o, bool is_schema)
 {
     size_t i, n;
@@ -171,11 +199,16 @@ static void widen_object(struct buf *out, yyjson_val *o, bool is_schema)
         if (is_schema && str_is(k, "format") && str_is(tree_str(value), "enum")) continue;
         if (!first) buf_addc(out, ',');
         first = false;
+        struct str limit = is_schema ? limit_name(k) : STR_NULL;
         if (is_schema && str_is(k, "any_of")) k = STR("anyOf");
-        buf_add_json_str(out, k);
+        buf_add_json_str(out, limit.n > 0 ? limit : k);
         buf_addc(out, ':');
         if (is_schema && str_is(k, "type"))
             widen_type(out, o, value);
+        else if (limit.n > 0)
+            widen_limit(out, value);
+        else if (is_schema && str_is(k, "enum"))
+            widen_enum(out, o, value);
         else if (is_schema && holds_data(k))
             tree_emit(out, value);
         else

@@ -80,7 +80,9 @@ static void read_media(struct gemini_reading *r, struct parts *to, yyjson_val *m
         kind = PART_AUDIO;
     else if (str_is(type, "application/pdf") || str_starts(type, STR("text/")))
         kind = PART_DOCUMENT;
-    bool fetchable = str_starts(data, STR("https://")) || str_starts(data, STR("http://"));
+    /* A file at Google is there for the key that put it there. */
+    bool fetchable = (str_starts(data, STR("https://")) || str_starts(data, STR("http://"))) &&
+                     !str_starts(data, STR("https://generativelanguage.googleapis.com/"));
     if (kind == PART_OTHER || (by_uri && (!fetchable || kind == PART_AUDIO))) {
         gemini_reading_demand(r, arena_printf(r->arena, "%s of type %.*s", by_uri ? "fileData" : "inlineData",
                                               STR_FMT(str_slice(type, 0, 40))));
