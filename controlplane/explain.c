@@ -93,24 +93,55 @@ static int64_t or_rate(int64_t rate, int64_t otherwise)
     return rate == PRICE_UNKNOWN ? otherwise : rate;
 }
 
-static void add_terms(struct buf *out, const struct price_rates *p, const struct usage *u)
+static bool add_term_list(struct buf *out, const struct term *terms, size_t n, double unit, bool first)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (terms[i].count <= 0 || terms[i].rate < 0) continue;
+        buf_addf(out, "%s%lld%s x $%.6g", first ? "" : " + ", (long long)terms[i].count, terms[i].name,
+                 (double)terms[i].rate / unit);
+        first = false;
+    }
+    return first;
+}
+
+/* What multiplies the whole: discounts and regions, the service tier. */
+static void add_factors(struct buf *out, const struct price_row *row, const struct usage *u)
+{
+    static const char *const words[] = {"", "batch", "flex", "priority"};
+    const int32_t tiers[] = {0, row->batch_ppm, row->flex_ppm, row->priority_ppm};
+    int32_t tier = u->tier < 4 ? tiers[u->tier] : 0;
+    if (row->factor_ppm > 0 && row->factor_ppm != 1000000) buf_addf(out, ", x %.6g", row->factor_ppm / 1e6);
+    if (tier > 0 && tier != 1000000) buf_addf(out, ", x %.6g (%s)", tier / 1e6, words[u->tier]);
+    if (u->regional && row->regional_permille > 0) buf_addf(out, ", x %.4g (one region)", row->regional_permille / 1e3);
+}
+
+static void add_terms(struct buf *out, const struct price_row *row, const struct price_rates *p, const struct usage *u)
 {
     int64_t write = or_rate(p->cache_write_5m, p->input);
-    const struct term terms[] = {
-        {"", u->in_uncached, p->input},
+    const struct term tokens[] = {
+        {"", u->in_uncached - u->in_audio - u->in_image, p->input},
+        {" of sound", u->in_audio, or_rate(p->in_audio, p->input)},
+        {" of pictures", u->in_image, or_rate(p->in_image, p->input)},
         {" cached", u->cache_read, or_rate(p->cache_read, p->input)},
         {" cache writes", u->cache_write_5m, write},
         {" long cache writes", u->cache_write_1h, or_rate(p->cache_write_1h, write + write * 6 / 10)},
-        {" out", u->out_total, p->output},
+        {" out", u->out_total - u->out_audio - u->out_image, p->output},
+        {" of sound out", u->out_audio, or_rate(p->out_audio, p->output)},
+        {" of pictures out", u->out_image, or_rate(p->out_image, p->output)},
     };
-    bool first = true;
-    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
-        if (terms[i].count == 0) continue;
-        buf_addf(out, "%s%lld%s x $%.6g", first ? "" : " + ", (long long)terms[i].count, terms[i].name,
-                 (double)terms[i].rate / 1e6);
-        first = false;
-    }
-    buf_addz(out, first ? "nothing to pay for" : " per million");
+    const struct term others[] = {
+        {" searches", u->web_searches, row->per_web_search_picousd},
+        {" calls", u->requests, row->per_request_picousd > 0 ? row->per_request_picousd : PRICE_UNKNOWN},
+        {" units", u->units, row->per_unit_picousd > 0 ? row->per_unit_picousd : PRICE_UNKNOWN},
+        {" ms", u->milliseconds, row->per_second_picousd > 0 ? row->per_second_picousd / 1000 : PRICE_UNKNOWN},
+    };
+    bool first = add_term_list(out, tokens, sizeof tokens / sizeof *tokens, 1e6, true);
+    if (!first) buf_addz(out, " per million");
+    first = add_term_list(out, others, sizeof others / sizeof *others, 1e12, first);
+    if (first)
+        buf_addz(out, "nothing to pay for");
+    else
+        add_factors(out, row, u);
 }
 
 /* The arithmetic is shown only if today's row still gives the figure that was booked. */
@@ -126,7 +157,7 @@ static void add_cost(struct buf *out, const struct usage_record *r, const struct
     bool same = row != NULL && price_cost(row, &r->usage, &again) && again == r->cost_nanousd;
     bool tiered = same && row->tier_above_tokens > 0 && usage_in_total(&r->usage) > row->tier_above_tokens;
     if (same) {
-        add_terms(out, tiered ? &row->tier : &row->base, &r->usage);
+        add_terms(out, row, tiered ? &row->tier : &row->base, &r->usage);
         buf_addz(out, " = ");
     }
     add_usd(out, r->cost_nanousd);

@@ -10,7 +10,7 @@
 extern const char prices_tbl[]; /* made of prices.tbl by the build */
 extern const size_t prices_tbl_bytes;
 
-enum word_kind { W_RATE, W_USD, W_FACTOR, W_COUNT32, W_COUNT64, W_DATE, W_SOURCE, W_FREE };
+enum word_kind { W_RATE, W_USD, W_FACTOR, W_PERMILLE, W_COUNT32, W_COUNT64, W_DATE, W_SOURCE, W_FREE };
 
 struct word {
     const char *name;
@@ -42,6 +42,7 @@ static const struct word WORDS[] = {
     {"batch", W_FACTOR, AT(row.batch_ppm)},
     {"flex", W_FACTOR, AT(row.flex_ppm)},
     {"priority", W_FACTOR, AT(row.priority_ppm)},
+    {"regional", W_PERMILLE, AT(row.regional_permille)},
     {"context", W_COUNT32, AT(context_window)},
     {"max_out", W_COUNT32, AT(max_output)},
     {"date", W_DATE, AT(row.date)},
@@ -84,6 +85,10 @@ static bool take_word(struct price_entry *e, const struct word *w, struct str va
     case W_FACTOR:
         if (!price_parse_per_million(text, &amount) || amount == 0 || amount > 1000 * 1000000) return false;
         *(int32_t *)(void *)field = (int32_t)amount;
+        return true;
+    case W_PERMILLE:
+        if (!price_parse_per_million(text, &amount) || amount < 1000000 || amount > 10 * 1000000) return false;
+        *(uint16_t *)(void *)field = (uint16_t)(amount / 1000);
         return true;
     case W_COUNT32:
     case W_COUNT64:

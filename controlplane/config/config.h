@@ -36,7 +36,8 @@ enum { RATE_NONE = -1 };
 struct config_price { /* pico-dollars per token; RATE_NONE: not given */
     struct section_at at;
     int64_t input, cached_input, cache_write, cache_write_1h, output;
-    bool free; /* "price: free" */
+    int64_t web_search; /* the same scale, by the thousand: 1,000 times this is pico-dollars each */
+    bool free;          /* "price: free" */
 };
 
 struct config_admin {

@@ -138,6 +138,8 @@ KEY(price, cache_write, RATE, cache_write, 0, 0, "", LIVE,
     "USD per million input tokens written to the cache; none: as input")
 KEY(price, cache_write_1h, RATE, cache_write_1h, 0, 0, "", LIVE, "the same for one hour; none: 1.6 times cache_write")
 KEY(price, output, RATE, output, 0, 0, "", LIVE, "USD per million output tokens")
+KEY(price, web_search, RATE, web_search, 0, 0, "", LIVE,
+    "USD per thousand web searches that the provider makes; none: the cost of a call that searched is unknown")
 LATER(price, per_image)
 
 KEY(model, same_as, TEXT, same_as, 0, 0, "", LIVE, "provider/model whose facts and price it shares")

@@ -19,6 +19,8 @@ static void price_from_config(const struct config_price *p, struct price_row *ro
     row->base.cache_write_5m = p->cache_write;
     row->base.cache_write_1h = p->cache_write_1h;
     row->base.output = p->output;
+    /* told by the thousand, as vendors do; the rate was read as one by the million */
+    row->per_web_search_picousd = p->web_search < 0 ? PRICE_UNKNOWN : p->web_search * 1000;
 }
 static_assert((int64_t)RATE_NONE == PRICE_UNKNOWN, "a rate that is not given is a rate that is unknown");
 

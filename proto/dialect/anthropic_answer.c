@@ -72,7 +72,7 @@ static uint8_t tier_of(struct str word)
 bool anthropic_read_usage(yyjson_val *o, struct usage *u)
 {
     yyjson_val *server = tree_get(o, "server_tool_use");
-    struct str tier = tree_get_str(o, "service_tier");
+    struct str tier = tree_get_str(o, "service_tier"), geo = tree_get_str(o, "inference_geo");
     uint8_t before = u->known;
     if (!yyjson_is_obj(o)) return false;
     if (figure(u, &u->in_uncached, o, "input_tokens")) u->known |= USAGE_INPUT;
@@ -83,6 +83,7 @@ bool anthropic_read_usage(yyjson_val *o, struct usage *u)
     if (u->out_reasoning > u->out_total) u->out_reasoning = u->out_total;
     figure(u, &u->web_searches, server, "web_search_requests");
     if (tier.n > 0) u->tier = tier_of(tier);
+    if (geo.n > 0) u->regional = !str_is(geo, "global") && !str_is(geo, "not_available");
     return u->known != 0 || before != 0;
 }
 

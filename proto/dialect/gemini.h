@@ -39,6 +39,7 @@ struct str gemini_read_logprobs(yyjson_val *candidate, struct arena *a);
 void gemini_write_logprobs(struct str list, struct buf *out);
 void gemini_write_answer(const struct answer *answer, struct buf *out);
 bool gemini_read_usage(yyjson_val *usage, struct usage *u);
+void gemini_read_searches(yyjson_val *root, struct usage *u); /* of an answer or a chunk */
 void gemini_write_usage(const struct usage *u, struct buf *out);
 /* has_calls: STOP then means that tools are called. FINISH_ERROR: the answer is malformed and no success. */
 enum finish gemini_finish_of(struct str word, bool has_calls);

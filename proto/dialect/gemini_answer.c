@@ -118,6 +118,20 @@ bool gemini_read_usage(yyjson_val *o, struct usage *u)
     return u->known != 0;
 }
 
+/* Google charges each query that a Gemini 3 model searched with, and one for a prompt of those before it. */
+void gemini_read_searches(yyjson_val *root, struct usage *u)
+{
+    size_t i, n;
+    yyjson_val *candidate;
+    int64_t queries = 0;
+    yyjson_arr_foreach(gemini_get(root, "candidates"), i, n, candidate) queries +=
+        (int64_t)yyjson_arr_size(gemini_get(gemini_get(candidate, "groundingMetadata"), "webSearchQueries"));
+    if (queries == 0) return;
+    struct str model = gemini_get_str(root, "modelVersion");
+    bool by_prompt = str_starts(model, STR("gemini-2")) || str_starts(model, STR("gemini-1"));
+    u->web_searches = by_prompt ? 1 : queries;
+}
+
 void gemini_write_usage(const struct usage *u, struct buf *out)
 {
     int64_t in = usage_in_total(u);
@@ -312,6 +326,7 @@ enum weir_err gemini_read_answer(struct str json, struct arena *a, struct answer
     if (first == NULL && blocked != NULL) answer->finish = FINISH_CONTENT_FILTER;
     answer->has_error = answer->finish == FINISH_ERROR;
     gemini_read_usage(gemini_get(root, "usageMetadata"), &answer->usage);
+    gemini_read_searches(root, &answer->usage);
     read_total(root, answer);
     return WEIR_OK;
 }

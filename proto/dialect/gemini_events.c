@@ -156,6 +156,7 @@ static void on_chunk(struct sink *s, yyjson_val *root)
     size_t i, n;
     yyjson_val *candidate, *candidates = gemini_get(root, "candidates");
     bool usage = gemini_read_usage(gemini_get(root, "usageMetadata"), &r->usage);
+    gemini_read_searches(root, &r->usage);
     if (!r->started)
         emit(s, &(struct delta){.kind = DELTA_START,
                                 .id = gemini_get_str(root, "responseId"),

@@ -61,7 +61,16 @@ bool responses_read_usage(yyjson_val *response, struct usage *u)
 {
     static const struct openai_usage_words words = {"input_tokens", "input_tokens_details", "output_tokens",
                                                     "output_tokens_details"};
-    return openai_read_usage(response, &words, u);
+    size_t i, n;
+    yyjson_val *item;
+    if (!openai_read_usage(response, &words, u)) return false;
+    yyjson_arr_foreach(tree_get(response, "output"), i, n, item)
+    {
+        struct str action = tree_get_str(tree_get(item, "action"), "type"); /* opening a page that was found is free */
+        if (str_is(tree_get_str(item, "type"), "web_search_call") && (action.n == 0 || str_is(action, "search")))
+            u->web_searches++;
+    }
+    return true;
 }
 
 struct str responses_logprobs(yyjson_val *holder, struct arena *a)

@@ -128,6 +128,11 @@ static u128 service_tier_ppm(const struct price_row *row, uint8_t tier)
     }
 }
 
+static u128 at_least_permille(uint16_t permille)
+{
+    return permille == 0 ? 1000 : permille;
+}
+
 bool price_cost(const struct price_row *row, const struct usage *u, int64_t *ret_nanousd)
 {
     if (row == NULL || (!row->known && !row->free)) return false;
@@ -143,7 +148,9 @@ bool price_cost(const struct price_row *row, const struct usage *u, int64_t *ret
     add(&sum, amount(u->requests), or_else(row->per_request_picousd, 0), SCALE);
     add(&sum, amount(u->units), or_else(row->per_unit_picousd, 0), SCALE);
     add(&sum, amount(u->milliseconds), or_else(row->per_second_picousd, 0), 1);
-    *ret_nanousd = to_nano(sum, at_least_1ppm(row->factor_ppm), service_tier_ppm(row, u->tier), TO_NANO / 2);
+    u128 ppm = service_tier_ppm(row, u->tier);
+    if (u->regional) ppm = ppm * at_least_permille(row->regional_permille) / 1000;
+    *ret_nanousd = to_nano(sum, at_least_1ppm(row->factor_ppm), ppm, TO_NANO / 2);
     return true;
 }
 
@@ -189,6 +196,7 @@ bool price_upper_bound(const struct price_row *row, int64_t input_tokens, int64_
     add(&sum, 1, or_else(row->per_request_picousd, 0), SCALE);
     u128 ppm = larger(PPM_ONE, larger(at_least_1ppm(row->batch_ppm),
                                       larger(at_least_1ppm(row->flex_ppm), at_least_1ppm(row->priority_ppm))));
+    ppm = (ppm * larger(1000, at_least_permille(row->regional_permille)) + 999) / 1000;
     *ret_nanousd = to_nano(sum, at_least_1ppm(row->factor_ppm), ppm, TO_NANO - 1);
     return true;
 }

@@ -40,7 +40,7 @@ struct price_row {
     uint32_t date;                             /* yyyymmdd of the list row */
     uint8_t known;                             /* 0: nothing is known of this model's price */
     uint8_t free;                              /* 1: known to cost nothing */
-    uint8_t spare[2];
+    uint16_t regional_permille;                /* by usage.regional: 1,100 = 1.1; 0: same */
 };
 
 enum price_basis { PRICE_BASIS_NONE, PRICE_BASIS_REPORTED, PRICE_BASIS_COMPUTED, PRICE_BASIS_ESTIMATED };

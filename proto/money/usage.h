@@ -31,10 +31,11 @@ struct usage {
     int64_t milliseconds; /* audio or video length, for models priced by time */
     int64_t units;        /* images, documents, characters: what the endpoint counts */
 
-    uint8_t known;   /* USAGE_*: which figures the provider really sent */
-    uint8_t clamped; /* 1: a figure was absurd and was cut */
-    uint8_t tier;    /* enum usage_tier, as reported in the answer */
-    uint8_t spare[5];
+    uint8_t known;    /* USAGE_*: which figures the provider really sent */
+    uint8_t clamped;  /* 1: a figure was absurd and was cut */
+    uint8_t tier;     /* enum usage_tier, as reported in the answer */
+    uint8_t regional; /* 1: computed in one region on demand, as reported in the answer (Anthropic's inference_geo) */
+    uint8_t spare[4];
 };
 
 enum { USAGE_INPUT = 1, USAGE_OUTPUT = 2, USAGE_COST = 4 };

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include "controlplane/prices.h"
+#include "proto/dialect/chat.h"
+#include "proto/dialect/dialect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -164,13 +166,140 @@ static void bad_lists_are_refused_whole(void **state)
     prices_fini(&p);
 }
 
+/* Every dimension of a price, from a provider's own words to the nano-dollar by the built-in list. */
+static void answers_cost_what_the_list_says(void **state)
+{
+    (void)state;
+    static const struct {
+        enum dialect_id dialect;
+        const char *provider, *model, *answer;
+        int64_t nanousd; /* -1: unknown */
+    } rows[] = {
+#define CHAT(more) "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]," more "}"
+#define SOL                                                                                                        \
+    "\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":50,\"total_tokens\":1050,\"prompt_tokens_details\":{" \
+    "\"cached_tokens\":400,\"cache_write_tokens\":100},\"completion_tokens_details\":{\"reasoning_tokens\":30}}"
+        /* cached, written, reasoning inside output */
+        {DIALECT_OPENAI_CHAT, "openai", "gpt-6-sol", CHAT(SOL), 500 * 2000 + 400 * 200 + 100 * 2500 + 50 * 10000},
+        /* tiers as the answer reports them */
+        {DIALECT_OPENAI_CHAT, "openai", "gpt-6-sol", CHAT(SOL ",\"service_tier\":\"flex\""), 915000},
+        {DIALECT_OPENAI_CHAT, "openai", "gpt-6-sol", CHAT(SOL ",\"service_tier\":\"fast\""), 3660000},
+        {DIALECT_OPENAI_CHAT, "openai", "gpt-6-sol", CHAT(SOL ",\"service_tier\":\"default\""), 1830000},
+        /* a long context prices the whole call; at the border it is not long yet, but at xAI */
+        {DIALECT_OPENAI_CHAT, "openai", "gpt-6-sol",
+         CHAT("\"usage\":{\"prompt_tokens\":272000,\"completion_tokens\":10}"), 272000 * 2000LL + 10 * 10000},
+        {DIALECT_OPENAI_CHAT, "openai", "gpt-6-sol",
+         CHAT("\"usage\":{\"prompt_tokens\":272001,\"completion_tokens\":10}"), 272001 * 4000LL + 10 * 15000},
+        {DIALECT_OPENAI_CHAT, "xai", "grok-4.7",
+         CHAT("\"usage\":{\"prompt_tokens\":200000,\"completion_tokens\":5,\"total_tokens\":200015,"
+              "\"completion_tokens_details\":{\"reasoning_tokens\":10}}"),
+         200000 * 4000LL + 15 * 12000},
+        {DIALECT_OPENAI_CHAT, "deepseek", "deepseek-v4-pro",
+         CHAT("\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":9,\"prompt_cache_hit_tokens\":64,"
+              "\"prompt_cache_miss_tokens\":36}"),
+         36 * 1320 + 64 * 44 + 9 * 3960},
+        {DIALECT_OPENAI_CHAT, "moonshot", "kimi-k2.6",
+         CHAT("\"usage\":{\"prompt_tokens\":90,\"completion_tokens\":20,\"cached_tokens\":80}"),
+         10 * 950 + 80 * 160 + 20 * 4000},
+        /* where the host decides */
+        {DIALECT_OPENAI_CHAT, "groq", "gpt-oss-120b",
+         CHAT("\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":10}"), 100 * 150 + 10 * 600},
+        {DIALECT_OPENAI_CHAT, "cerebras", "gpt-oss-120b",
+         CHAT("\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":10}"), 100 * 350 + 10 * 750},
+        {DIALECT_RESPONSES, "openai", "gpt-6-sol",
+         "{\"status\":\"completed\",\"output\":[{\"type\":\"web_search_call\",\"action\":{\"type\":\"search\"}},{"
+         "\"type\":"
+         "\"web_search_call\",\"action\":{\"type\":\"open_page\"}},{\"type\":\"web_search_call\"},{\"type\":"
+         "\"message\","
+         "\"content\":[]}],\"usage\":{\"input_tokens\":100,\"output_tokens\":10}}",
+         100 * 2000 + 10 * 10000 + 2 * 10000000},
+#define CLAUDE(more)                                                                                     \
+    "{\"type\":\"message\",\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":100," \
+    "\"cache_read_input_tokens\":1000,\"cache_creation_input_tokens\":500,\"cache_creation\":{"          \
+    "\"ephemeral_5m_input_tokens\":200,\"ephemeral_1h_input_tokens\":300},\"output_tokens\":10" more "}}"
+        /* two kinds of writes, searches, batches, one region */
+        {DIALECT_ANTHROPIC, "anthropic", "claude-opus-5-5", CLAUDE(""),
+         100 * 4000 + 1000 * 200 + 200 * 5000 + 300 * 8000 + 10 * 20000},
+        {DIALECT_ANTHROPIC, "anthropic", "claude-opus-5-5", CLAUDE(",\"server_tool_use\":{\"web_search_requests\":2}"),
+         4200000 + 2 * 10000000},
+        {DIALECT_ANTHROPIC, "anthropic", "claude-opus-5-5", CLAUDE(",\"service_tier\":\"batch\""), 2100000},
+        {DIALECT_ANTHROPIC, "anthropic", "claude-opus-5-5", CLAUDE(",\"inference_geo\":\"us\""), 4620000},
+        {DIALECT_ANTHROPIC, "anthropic", "claude-opus-5-5", CLAUDE(",\"inference_geo\":\"global\""), 4200000},
+        {DIALECT_ANTHROPIC, "anthropic", "claude-haiku-5-5",
+         "{\"type\":\"message\",\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":1,"
+         "\"cache_read_input_tokens\":100000,\"output_tokens\":10}}",
+         1 * 500 + 100000 * 50 + 10 * 2500},
+#define GEMINI(model, usage, grounding)                                                                \
+    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\"}]},\"finishReason\":\"STOP\"" grounding \
+    "}],\"modelVersion\":\"" model "\",\"usageMetadata\":{" usage "}}"
+#define QUERIES ",\"groundingMetadata\":{\"webSearchQueries\":[\"a\",\"b\",\"c\"]}"
+        /* thoughts are output; sounds and pictures have prices of their own; what a tool brought in is input */
+        {DIALECT_GEMINI, "gemini", "gemini-3.1-pro-preview",
+         GEMINI("m",
+                "\"promptTokenCount\":200001,\"cachedContentTokenCount\":1,\"candidatesTokenCount\":5,"
+                "\"thoughtsTokenCount\":5",
+                ""),
+         200000 * 4000LL + 400 + 10 * 18000},
+        {DIALECT_GEMINI, "gemini", "gemini-2.5-flash",
+         GEMINI("m",
+                "\"promptTokenCount\":90,\"toolUsePromptTokenCount\":10,\"candidatesTokenCount\":10,"
+                "\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":40}]",
+                ""),
+         60 * 300 + 40 * 1000 + 10 * 2500},
+        {DIALECT_GEMINI, "gemini", "gemini-2.5-flash-image",
+         GEMINI("m",
+                "\"promptTokenCount\":10,\"candidatesTokenCount\":1300,\"candidatesTokensDetails\":[{\"modality\":"
+                "\"IMAGE\",\"tokenCount\":1290}]",
+                ""),
+         10 * 300 + 10 * 2500 + 1290 * 30000},
+        {DIALECT_GEMINI, "gemini", "gemini-3.5-flash",
+         GEMINI("gemini-3.5-flash", "\"promptTokenCount\":10,\"candidatesTokenCount\":1", QUERIES),
+         10 * 1500 + 9000 + 3 * 14000000},
+        {DIALECT_GEMINI, "gemini", "gemini-2.5-flash",
+         GEMINI("gemini-2.5-flash", "\"promptTokenCount\":10,\"candidatesTokenCount\":1", QUERIES),
+         10 * 300 + 2500 + 35000000},
+        {DIALECT_GEMINI, "gemini", "gemini-3.5-flash",
+         GEMINI("m", "\"promptTokenCount\":10,\"candidatesTokenCount\":1,\"serviceTier\":\"flex\"", ""), 12000},
+        {DIALECT_CONVERSE, "bedrock", "nova-pro",
+         "{\"output\":{\"message\":{\"role\":\"assistant\",\"content\":[]}},\"stopReason\":\"end_turn\",\"usage\":{"
+         "\"inputTokens\":100,\"cacheReadInputTokens\":50,\"cacheWriteInputTokens\":20,\"outputTokens\":10}}",
+         100 * 800 + 50 * 200 + 20 * 800 + 10 * 3200},
+        /* a search that no price is known for */
+        {DIALECT_OPENAI_CHAT, "mistral", "codestral",
+         CHAT(
+             "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"server_tool_use\":{\"web_search_requests\":1}}"),
+         -1},
+    };
+    struct prices p;
+    struct arena a;
+    arena_init(&a, 4096);
+    prices_builtin(&p);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct answer *answer;
+        struct str why = STR_NULL;
+        int64_t cost = -1;
+        const struct price_entry *e = find(&p, rows[i].provider, rows[i].model);
+        assert_non_null(e);
+        if (dialect_of(rows[i].dialect)->read_answer(str_of(rows[i].answer), &a, &answer, &why) != WEIR_OK)
+            fail_msg("%s: %.*s", rows[i].answer, STR_FMT(why));
+        if (price_cost(&e->row, &answer->usage, &cost) != (rows[i].nanousd >= 0) || cost != rows[i].nanousd)
+            fail_msg("%s %s: %lld, not %lld", rows[i].model, rows[i].answer, (long long)cost,
+                     (long long)rows[i].nanousd);
+    }
+    const struct usage minute = {.milliseconds = 60000};
+    int64_t cost;
+    assert_true(price_cost(&find(&p, "openai", "whisper-1")->row, &minute, &cost));
+    assert_int_equal(cost, 6000000);
+    arena_fini(&a);
+    prices_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(builtin_is_valid_and_complete),
-        cmocka_unit_test(names),
-        cmocka_unit_test(words_reach_their_fields),
-        cmocka_unit_test(bad_lists_are_refused_whole),
+        cmocka_unit_test(builtin_is_valid_and_complete),   cmocka_unit_test(names),
+        cmocka_unit_test(words_reach_their_fields),        cmocka_unit_test(bad_lists_are_refused_whole),
+        cmocka_unit_test(answers_cost_what_the_list_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
