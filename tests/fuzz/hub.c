@@ -89,6 +89,10 @@ static const char *const ARGUMENTS[] = {
     "null",
     "\"x\"",
 };
+static const char *const LOGPROBS[] = {
+    "[{\"token\":\"x\",\"logprob\":-0.5,\"bytes\":[120],\"top_logprobs\":[]}]",
+    "[{\"token\":\"\\\"\",\"logprob\":-1e400,\"bytes\":null,\"top_logprobs\":[{\"token\":\"y\",\"logprob\":0}]},{}]",
+};
 static const char *const NUMBERS[] = {"", "0", "1", "0.7", "1.10", "2"};
 static const char *const DATA[] = {"AAAA", "iVBORw0KGgo=", "JVBERi0x"};
 static const char *const URLS[] = {"https://example.com/a.png", "http://example.com/x?y=1&z=%20"};
@@ -113,6 +117,7 @@ static void media(struct choices *c, struct arena *a, struct part *p)
     p->source = choose(c, 2) == 0 ? SOURCE_BASE64 : SOURCE_URL;
     p->data = p->source == SOURCE_BASE64 ? ONE_OF(c, DATA) : ONE_OF(c, URLS);
     if (p->kind == PART_IMAGE) p->media_type = ONE_OF(c, IMAGES);
+    if (p->kind == PART_IMAGE && choose(c, 4) == 3) p->has_detail = true, p->detail = STR("high");
     if (p->kind == PART_DOCUMENT) {
         p->media_type = STR("application/pdf");
         p->title = choose(c, 2) == 0 ? STR("report.pdf") : STR_NULL;
@@ -212,6 +217,30 @@ static void tools(struct choices *c, struct arena *a, struct chat *chat)
     chat->tool_choice = (enum tool_choice)choose(c, TOOLS_ONE + 1);
     if (chat->tool_choice == TOOLS_ONE) chat->tool_choice_name = chat->tools->name;
     chat->parallel_tools = (int8_t)((int)choose(c, 3) - 1);
+    if (choose(c, 4) == 3) name_add(&chat->allowed_tools, a, chat->tools->name);
+    if (choose(c, 4) == 3) {
+        chat->tools->custom = chat->has_custom_tools = true;
+        if (choose(c, 2) == 1)
+            chat->tools->format = STR("{\"type\":\"grammar\",\"syntax\":\"regex\",\"definition\":\"[\\\"]+\"}");
+    }
+}
+
+static void shared(struct choices *c, struct arena *a, struct chat *chat)
+{
+    static const struct {
+        const char *name, *json;
+    } members[] = {{"seed", "7"},
+                   {"frequency_penalty", "-1.10"},
+                   {"verbosity", "\"low\""},
+                   {"prompt_cache_key", "\"k\\\"\""},
+                   {"metadata", "{\"a\":\"b\"}"}};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (choose(c, 6) == 5) chat_share(chat, a, members[i].name, str_of(members[i].name), str_of(members[i].json));
+    chat->of_openai = choose(c, 2) == 1;
+    if (choose(c, 6) != 5) return;
+    chat->logprobs_said = STR("logprobs");
+    chat->top_logprobs = choose(c, 3);
+    name_add(&chat->demands, a, chat->logprobs_said);
 }
 
 struct chat *hub_chat(struct choices *c, struct arena *a)
@@ -249,6 +278,7 @@ struct chat *hub_chat(struct choices *c, struct arena *a)
     chat->thinking = (enum thinking)choose(c, THINKING_BUDGET + 1);
     chat->thinking_budget = chat->thinking == THINKING_BUDGET ? 1024 + (int64_t)choose(c, 30) * 256 : 0;
     chat->stream = choose(c, 2) == 1;
+    shared(c, a, chat);
     return chat;
 }
 
@@ -276,7 +306,10 @@ struct answer *hub_answer(struct choices *c, struct arena *a)
     if (answer->finish == FINISH_STOP_SEQUENCE) answer->stop_sequence = some_text(c, a);
     if (choose(c, 5) > 0) assistant_turn(c, a, &answer->parts, &calls);
     for (struct part *p = answer->parts.first; p != NULL; p = p->next)
-        if (p->kind == PART_TEXT) cite(c, a, p);
+        if (p->kind == PART_TEXT) {
+            cite(c, a, p);
+            if (choose(c, 6) == 5) p->logprobs = ONE_OF(c, LOGPROBS);
+        }
     any_usage(c, &answer->usage);
     return answer;
 }
@@ -316,7 +349,9 @@ static void step_add(struct choices *c, struct arena *a, struct hub_stream *s, s
         return;
     }
     if (p->kind != PART_TOOL_CALL) {
-        delta_add(s, DELTA_TEXT, index, p->kind)->text = any_text(c, a);
+        struct delta *d = delta_add(s, DELTA_TEXT, index, p->kind);
+        d->text = any_text(c, a);
+        if (p->kind == PART_TEXT && choose(c, 6) == 5) d->logprobs = ONE_OF(c, LOGPROBS);
         return;
     }
     size_t n = choose(c, 9);
