@@ -335,6 +335,17 @@ static enum retry_verdict judge(const struct request *r)
     return retry_judge(&q);
 }
 
+/* The provider did not take back what an earlier turn thought: another one had thought it, or an account of another's. The same call
+ * without it is asked once more. */
+static bool may_do_without_reasoning(struct request *r)
+{
+    if (r->attempt_err != WEIR_UP_REASONING_STATE || r->call.without_reasoning || r->stage >= ANSWER_COMMITTED ||
+        r->tries >= REQUEST_MAX_TRIES || request_is_passed(r))
+        return false;
+    r->call.without_reasoning = true;
+    return true;
+}
+
 static const struct step *step_retry(struct request *r)
 {
     enum retry_verdict v = judge(r);
@@ -356,6 +367,7 @@ static const struct step *step_retry(struct request *r)
         upstream_close(&r->up);
     if (v != RETRY_STOP && r->tries < REQUEST_MAX_TRIES && secret_is_blamed(r->attempt_err) && secret_has_another(r))
         return &STEP_encode; /* it was the key that was refused, not the provider that failed */
+    if (may_do_without_reasoning(r)) return &STEP_encode;
     if (v == RETRY_SAME && live_retry_take(core_target(r->w, r->target->id), uv_now(&r->w->loop))) {
         r->phase_at_ms = uv_now(&r->w->loop) + retry_pause_ms(r->same_tries, r->route->backoff_ms,
                                                               r->route->max_backoff_ms, core_random(r->w));

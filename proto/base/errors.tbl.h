@@ -124,9 +124,11 @@
       "INVALID_ARGUMENT", "the provider refused the request")                                                          \
     X(UP_CAPABILITY, 400, CLIENT, NO, IGNORE, "invalid_request_error", "unsupported_parameter",                        \
       "invalid_request_error", "INVALID_ARGUMENT", "the model does not support a parameter of this request")           \
+    X(UP_REASONING_STATE, 400, CLIENT, NO, IGNORE, "invalid_request_error", "invalid_encrypted_content",               \
+      "invalid_request_error", "INVALID_ARGUMENT", "the provider did not take back the reasoning in the conversation") \
     X(UP_NOT_FOUND, 404, UPSTREAM, NO, IGNORE, "invalid_request_error", "model_not_found", "not_found_error",          \
       "NOT_FOUND", "the provider does not know the model")                                                             \
-    X(UP_CONFLICT, 409, UPSTREAM, SAME, IGNORE, "invalid_request_error", "conflict", "invalid_request_error", "ABORTED", \
-      "the provider reports a conflict")                                                                               \
+    X(UP_CONFLICT, 409, UPSTREAM, SAME, IGNORE, "invalid_request_error", "conflict", "invalid_request_error",          \
+      "ABORTED", "the provider reports a conflict")                                                                    \
     X(UP_TOO_LARGE, 413, CLIENT, NO, IGNORE, "invalid_request_error", "request_too_large", "request_too_large",        \
       "INVALID_ARGUMENT", "the request is too large for the provider")

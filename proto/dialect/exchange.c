@@ -20,11 +20,32 @@ enum { EVENT_MOST_BYTES = 4 * 1024 * 1024, EVENT_ARENA_BYTES = 8 * 1024 };
 
 /* ---- Request ---- */
 
+/* The provider did not take it back. */
+static void drop_reasoning(struct chat *chat, struct loss *loss)
+{
+    for (struct message *m = chat->messages; m != NULL; m = m->next) {
+        struct parts kept = {0};
+        for (struct part *p = m->parts.first, *next; p != NULL; p = next) {
+            next = p->next;
+            p->next = NULL;
+            if (p->kind == PART_REASONING || p->kind == PART_REDACTED) {
+                loss_addz(loss, "thinking");
+                continue;
+            }
+            *(kept.last == NULL ? &kept.first : &kept.last->next) = p;
+            kept.last = p;
+            kept.n++;
+        }
+        m->parts = kept;
+    }
+}
+
 static enum weir_err translate_request(struct exchange *x, struct str body, struct str model, struct buf *out,
                                        struct str *ret_why)
 {
     struct loss loss = {.n = 0};
     enum weir_err e = x->client->read_request(body, x->arena, &x->chat, ret_why);
+    if (e == WEIR_OK && x->call->without_reasoning) drop_reasoning(x->chat, &loss);
     if (e == WEIR_OK) x->chat->stream = x->stream; /* where it stands in the path, the reader cannot know */
     if (e == WEIR_OK && x->hints.media != NULL)
         e = media_inline(x->chat, x->target, x->hints.bytes_only, x->hints.media, x->arena, &x->media_wanted, ret_why);

@@ -23,10 +23,11 @@ struct call {
     bool stream;
     bool include_usage;                                /* OpenAI: the client itself asked for the usage chunk */
     bool needs_tools, needs_images, needs_json_schema; /* seen at the top level or by a bounded search */
-    bool has_stop;                                     /* OpenAI Chat: stop sequences */
-    enum call_reasoning reasoning;                     /* asked for, in the client's words for it */
-    int64_t max_output;                                /* tokens asked for at most; -1: not said */
-    int64_t choices;                                   /* n; 1 unless said */
+    bool without_reasoning;        /* set for another try: what earlier turns' reasoning there is stays behind */
+    bool has_stop;                 /* OpenAI Chat: stop sequences */
+    enum call_reasoning reasoning; /* asked for, in the client's words for it */
+    int64_t max_output;            /* tokens asked for at most; -1: not said */
+    int64_t choices;               /* n; 1 unless said */
     int64_t input_bound;           /* tokens this body can be at most: its text bytes, images by a bound of their own */
     bool json_array;               /* the stream is framed as one JSON array (Gemini without alt=sse) */
     bool counts;                   /* only tokens are counted (Gemini's countTokens): nothing is used */

@@ -3,8 +3,10 @@
 #include "proto/dialect/tree.h"
 
 /* An Anthropic thinking block whose signature is a mark. */
-static bool is_foreign_block(yyjson_val *block)
+static bool is_foreign_block(yyjson_val *block, bool all)
 {
+    struct str type = tree_get_str(block, "type");
+    if (all) return str_is(type, "thinking") || str_is(type, "redacted_thinking");
     return str_is(tree_get_str(block, "type"), "thinking") && str_starts(tree_get_str(block, "signature"), STR(MARK));
 }
 
@@ -21,8 +23,9 @@ static bool has_foreign_details(yyjson_val *message)
 }
 
 /* A Converse block of reasoning that another maker's model thought. */
-static bool is_foreign_reasoning(yyjson_val *block)
+static bool is_foreign_reasoning(yyjson_val *block, bool all)
 {
+    if (all) return tree_get(block, "reasoningContent") != NULL;
     yyjson_val *text = tree_get(tree_get(block, "reasoningContent"), "reasoningText");
     return str_starts(tree_get_str(text, "signature"), STR(MARK));
 }
@@ -88,7 +91,7 @@ static void emit_cited(struct buf *out, yyjson_val *block)
 /* What was taken out of the messages. */
 enum { STRIPPED_THOUGHT = 1, STRIPPED_CITATION = 2 };
 
-static unsigned emit_blocks(enum dialect_id dialect, struct buf *out, yyjson_val *blocks)
+static unsigned emit_blocks(enum dialect_id dialect, bool all, struct buf *out, yyjson_val *blocks)
 {
     unsigned stripped = 0;
     bool converse = dialect == DIALECT_CONVERSE;
@@ -98,7 +101,7 @@ static unsigned emit_blocks(enum dialect_id dialect, struct buf *out, yyjson_val
     buf_addc(out, '[');
     yyjson_arr_foreach(blocks, i, n, block)
     {
-        if (converse ? is_foreign_reasoning(block) : is_foreign_block(block)) {
+        if (converse ? is_foreign_reasoning(block, all) : is_foreign_block(block, all)) {
             stripped |= STRIPPED_THOUGHT;
             continue;
         }
@@ -131,6 +134,25 @@ static yyjson_val *call_of(yyjson_val *part)
     return call != NULL ? call : tree_get(part, "function_call");
 }
 
+/* A part of Gemini's own without its signature. */
+static void emit_bare_part(struct buf *out, yyjson_val *part)
+{
+    size_t i, n;
+    yyjson_val *key, *value;
+    bool first = true;
+    buf_addc(out, '{');
+    yyjson_obj_foreach(part, i, n, key, value)
+    {
+        if (str_is(tree_str(key), "thoughtSignature") || str_is(tree_str(key), "thought_signature")) continue;
+        if (!first) buf_addc(out, ',');
+        first = false;
+        buf_add_json_str(out, tree_str(key));
+        buf_addc(out, ':');
+        tree_emit(out, value);
+    }
+    buf_addc(out, '}');
+}
+
 /* The calls of such a turn were not made by Gemini either: the first one says so, or the turn is refused. */
 static void emit_unsigned_call(struct buf *out, yyjson_val *part)
 {
@@ -146,7 +168,7 @@ static bool is_thought(yyjson_val *part)
 
 /* A model's turn may stand in several contents, one per chunk of a stream. */
 struct run {
-    bool foreign, calls;
+    bool foreign, calls, all;
 };
 
 static bool is_model(yyjson_val *content)
@@ -173,10 +195,13 @@ static bool emit_parts(struct buf *out, yyjson_val *parts, struct run *run)
     yyjson_arr_foreach(parts, i, n, part)
     {
         if (stripped && (is_foreign_part(part) || is_thought(part))) continue; /* pieces of the same thought */
+        bool is_signed = tree_get(part, "thoughtSignature") != NULL || tree_get(part, "thought_signature") != NULL;
         if (!first) buf_addc(out, ',');
         first = false;
-        if (stripped && !run->calls && call_of(part) != NULL && tree_get(part, "thoughtSignature") == NULL)
+        if (stripped && !run->calls && call_of(part) != NULL && (run->all || !is_signed))
             emit_unsigned_call(out, part);
+        else if (run->all && is_signed)
+            emit_bare_part(out, part);
         else
             tree_emit(out, part);
         run->calls |= call_of(part) != NULL;
@@ -186,17 +211,24 @@ static bool emit_parts(struct buf *out, yyjson_val *parts, struct run *run)
     return stripped;
 }
 
-static unsigned emit_message(enum dialect_id dialect, struct buf *out, yyjson_val *message, struct run *run)
+/* An item's id calls for what belongs to it: the reasoning that led to a call. */
+static bool is_id_of_item(enum dialect_id dialect, bool all, yyjson_val *message, struct str key)
+{
+    struct str type = tree_get_str(message, "type");
+    return all && dialect == DIALECT_RESPONSES && str_is(key, "id") && !str_is(type, "item_reference");
+}
+
+static unsigned emit_message(enum dialect_id dialect, bool all, struct buf *out, yyjson_val *message, struct run *run)
 {
     size_t i, n;
     yyjson_val *key, *value;
     bool first = true;
     unsigned stripped = 0;
-    bool foreign = dialect == DIALECT_OPENAI_CHAT && has_foreign_details(message);
+    bool foreign = dialect == DIALECT_OPENAI_CHAT && (all || has_foreign_details(message));
     buf_addc(out, '{');
     yyjson_obj_foreach(message, i, n, key, value)
     {
-        if (foreign && is_reasoning(tree_str(key))) {
+        if ((foreign && is_reasoning(tree_str(key))) || is_id_of_item(dialect, all, message, tree_str(key))) {
             stripped |= STRIPPED_THOUGHT;
             continue;
         }
@@ -206,7 +238,7 @@ static unsigned emit_message(enum dialect_id dialect, struct buf *out, yyjson_va
         buf_addc(out, ':');
         bool blocks = dialect == DIALECT_ANTHROPIC || dialect == DIALECT_CONVERSE;
         if (blocks && yyjson_is_arr(value) && str_is(tree_str(key), "content"))
-            stripped |= emit_blocks(dialect, out, value);
+            stripped |= emit_blocks(dialect, all, out, value);
         else if (dialect == DIALECT_GEMINI && yyjson_is_arr(value) && str_is(tree_str(key), "parts"))
             stripped |= emit_parts(out, value, run) ? STRIPPED_THOUGHT : 0;
         else
@@ -217,10 +249,10 @@ static unsigned emit_message(enum dialect_id dialect, struct buf *out, yyjson_va
 }
 
 /* An item of reasoning that another dialect's provider thought. */
-static bool is_foreign_item(yyjson_val *item)
+static bool is_foreign_item(yyjson_val *item, bool all)
 {
     return str_is(tree_get_str(item, "type"), "reasoning") &&
-           str_starts(tree_get_str(item, "encrypted_content"), STR(MARK));
+           (all || str_starts(tree_get_str(item, "encrypted_content"), STR(MARK)));
 }
 
 static const char *names_of(enum dialect_id dialect, unsigned stripped)
@@ -235,7 +267,8 @@ static const char *names_of(enum dialect_id dialect, unsigned stripped)
     }
 }
 
-bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out, const char **ret_what)
+bool mark_strip(enum dialect_id dialect, bool all, struct str messages, struct arena *a, struct buf *out,
+                const char **ret_what)
 {
     size_t i, n;
     yyjson_val *root, *message;
@@ -250,14 +283,15 @@ bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, s
         bool model = dialect == DIALECT_GEMINI && is_model(message);
         if (!model || !before) run = model ? run_from(message, n - i) : (struct run){0};
         before = model;
-        if (dialect == DIALECT_RESPONSES && is_foreign_item(message)) {
+        if (all && model) run.foreign = run.all = true;
+        if (dialect == DIALECT_RESPONSES && is_foreign_item(message, all)) {
             stripped |= STRIPPED_THOUGHT;
             continue;
         }
         if (!first) buf_addc(out, ',');
         first = false;
         if (yyjson_is_obj(message))
-            stripped |= emit_message(dialect, out, message, &run);
+            stripped |= emit_message(dialect, all, out, message, &run);
         else
             tree_emit(out, message);
     }

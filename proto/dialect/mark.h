@@ -31,6 +31,8 @@
 /* What Gemini takes for the signature of a call that it did not make; only on the first call of a step. */
 #define GEMINI_UNSIGNED         "skip_thought_signature_validator"
 
-/* The client's messages without what another dialect's provider thought. false: nothing of that kind is there, out is untouched. */
-/* *ret_what: the names of what was taken out. */
-bool mark_strip(enum dialect_id dialect, struct str messages, struct arena *a, struct buf *out, const char **ret_what);
+/* The client's messages without what another dialect's provider thought; all: without any reasoning, and without what refers to it
+ * (ids of stored items). false: nothing of that kind is there, out is untouched or to be thrown away.
+ * *ret_what: the names of what was taken out. */
+bool mark_strip(enum dialect_id dialect, bool all, struct str messages, struct arena *a, struct buf *out,
+                const char **ret_what);

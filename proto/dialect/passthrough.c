@@ -35,16 +35,16 @@ static const char *messages_key(enum dialect_id dialect)
     return dialect == DIALECT_GEMINI ? "contents" : dialect == DIALECT_RESPONSES ? "input" : "messages";
 }
 
-static bool strip_marks(enum dialect_id dialect, struct str body, struct arena *a, struct buf *scratch, struct str *ret,
-                        const char **ret_what)
+static bool strip_marks(enum dialect_id dialect, bool all, struct str body, struct arena *a, struct buf *scratch,
+                        struct str *ret, const char **ret_what)
 {
     struct str messages;
     struct buf clean = {0};
     /* The search for the mark costs a memmem; the tree is only made where it was found. */
-    if (!str_contains(body, dialect == DIALECT_GEMINI ? STR(MARK_BASE64) : STR(MARK)) ||
+    if ((!all && !str_contains(body, dialect == DIALECT_GEMINI ? STR(MARK_BASE64) : STR(MARK))) ||
         json_find(body, messages_key(dialect), &messages, scratch) != JSON_FOUND)
         return false;
-    bool changed = mark_strip(dialect, messages, a, &clean, ret_what);
+    bool changed = mark_strip(dialect, all, messages, a, &clean, ret_what);
     if (changed) *ret = arena_copy(a, buf_view(&clean));
     buf_fini(&clean);
     return changed;
@@ -66,7 +66,7 @@ enum weir_err passthrough_request(enum dialect_id dialect, const struct call *ca
     }
     if (dialect == DIALECT_OPENAI_CHAT && call->stream && !call->include_usage)
         patch[n++] = (struct json_patch){"stream_options", stream_options(body, a, &scratch)};
-    if (strip_marks(dialect, body, a, &scratch, &messages, &what)) {
+    if (strip_marks(dialect, call->without_reasoning, body, a, &scratch, &messages, &what)) {
         patch[n++] = (struct json_patch){messages_key(dialect), messages};
         struct str names = str_of(what);
         while (names.n > 0) loss_add(&loss, str_split(&names, ','));

@@ -161,6 +161,17 @@ static const struct pattern {
     {400, MESSAGE, "on-demand throughput isn’t supported", WEIR_UP_NOT_FOUND},
     {400, MESSAGE, "provided model identifier is invalid", WEIR_UP_NOT_FOUND},
     /* what this model cannot do */
+    /* reasoning of an earlier turn: not its own, not whole, or not there */
+    {0, CODE, "invalid_encrypted_content", WEIR_UP_REASONING_STATE},
+    {0, MESSAGE, "items are not persisted when",
+     WEIR_UP_REASONING_STATE}, /* "Item with id 'rs_…' not found." comes before */
+    {400, MESSAGE, "without its required following item", WEIR_UP_REASONING_STATE},
+    {400, MESSAGE, "without its required 'reasoning' item", WEIR_UP_REASONING_STATE},
+    {400, MESSAGE, "invalid `signature` in `thinking`", WEIR_UP_REASONING_STATE},
+    {400, MESSAGE, "blocks in the latest assistant message cannot be modified", WEIR_UP_REASONING_STATE},
+    {400, MESSAGE, "bound to a different conversation", WEIR_UP_REASONING_STATE},
+    {400, MESSAGE, "missing a `thought_signature`", WEIR_UP_REASONING_STATE},
+    {400, MESSAGE, "corrupted thought signature", WEIR_UP_REASONING_STATE},
     {0, CODE, "unsupported_parameter", WEIR_UP_CAPABILITY},
     {0, CODE, "unsupported_value", WEIR_UP_CAPABILITY},
     {0, CODE, "unknown_parameter", WEIR_UP_CAPABILITY},

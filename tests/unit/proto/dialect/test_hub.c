@@ -184,13 +184,13 @@ static void gpt_names(void **state)
         const char *name;
         bool completion_tokens, effort, without, sampling, stop;
     } rows[] = {
-        {"gpt-4o", true, false, false, true, true},       {"gpt-4.1-mini", true, false, false, true, true},
-        {"gpt-5", true, true, false, false, true},        {"gpt-5.2", true, true, false, true, true},
-        {"gpt-5.4", true, true, true, true, true},        {"gpt-5.6-luna", true, true, true, false, true},
-        {"gpt-6-astra", true, true, false, false, false}, {"gpt-6-sol", true, true, true, false, false},
-        {"openai/gpt-5", true, true, false, false, true}, {"o4-mini", true, true, false, false, false},
-        {"gpt-oss-120b", false, true, false, true, true}, {"llama-3.3", false, false, false, true, true},
-        {"olmo-7b", false, false, false, true, true},     {"chatgpt-4o-latest", true, false, false, true, true},
+        {"gpt-4o", true, false, false, true, true},        {"gpt-4.1-mini", true, false, false, true, true},
+        {"gpt-5", true, true, false, false, false},        {"gpt-5.2", true, true, false, true, false},
+        {"gpt-5.4", true, true, true, true, false},        {"gpt-5.6-luna", true, true, true, false, false},
+        {"gpt-6-astra", true, true, false, false, false},  {"gpt-6-sol", true, true, true, false, false},
+        {"openai/gpt-5", true, true, false, false, false}, {"o4-mini", true, true, false, false, false},
+        {"gpt-oss-120b", false, true, false, true, true},  {"llama-3.3", false, false, false, true, true},
+        {"olmo-7b", false, false, false, true, true},      {"chatgpt-4o-latest", true, false, false, true, true},
         {"x/", false, false, false, true, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
