@@ -72,6 +72,8 @@ function openai(base, key) {
     results: (message, texts) => message.tool_calls.map((c, i) => ({ role: 'tool', tool_call_id: c.id, content: texts[i] })),
     userTurn: text => ({ role: 'user', content: text }),
     models: async () => { const ids = []; for await (const m of client.models.list()) ids.push(m.id); return ids; },
+    oneModel: async id => (await client.models.retrieve(id)).id,
+    lacksAlone: ['one model'],
   };
 }
 
@@ -141,6 +143,8 @@ function anthropic(Sdk, name) {
       }],
       userTurn: text => ({ role: 'user', content: text }),
       models: async () => { const ids = []; for await (const m of client.models.list()) ids.push(m.id); return ids; },
+      oneModel: async id => (await client.models.retrieve(id)).id,
+      lacksAlone: ['one model'],
     };
   };
 }

@@ -133,6 +133,11 @@ export const checks = {
   async 'list of models'(c) {
     assert.ok((await c.models()).length > 0);
   },
+  async 'one model'(c, m) { // by its name, as listed; one that is not there is the SDK's own class
+    if (!c.oneModel) return;
+    assert.equal(await c.oneModel(m('large')), m('large'));
+    await assert.rejects(() => c.oneModel('not-there'), e => e instanceof c.errors.NotFoundError, 'no NotFoundError');
+  },
 };
 
 // Status the provider answers with -> class that the client's SDK must raise. Behind weir a provider's word about *our* key is ours

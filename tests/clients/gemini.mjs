@@ -94,5 +94,7 @@ export function gemini(base, key) {
     }],
     userTurn: text => ({ role: 'user', parts: [{ text }] }),
     models: async () => { const names = []; for await (const m of await client.models.list()) names.push(m.name); return names; },
+    oneModel: async id => (await client.models.get({ model: id })).name.replace('models/', ''),
+    lacksAlone: ['one model'],
   };
 }

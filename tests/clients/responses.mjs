@@ -78,6 +78,8 @@ export function responses(base, key) {
     results: (message, texts) => message.filter(i => i.type === 'function_call').map((c, i) => ({ type: 'function_call_output', call_id: c.call_id, output: texts[i] })),
     userTurn: text => ({ role: 'user', content: text }),
     models: async () => { const ids = []; for await (const m of client.models.list()) ids.push(m.id); return ids; },
+    oneModel: async id => (await client.models.retrieve(id)).id,
+    lacksAlone: ['one model'],
   };
 }
 
