@@ -2,10 +2,12 @@
 
 #include "controlplane/banner.h"
 #include "controlplane/core.h"
+#include "controlplane/key_check.h"
 #include "controlplane/ledger_query.h"
 #include "proto/base/clock.h"
 #include "proto/base/mem.h"
 #include "proto/base/version.h"
+#include "proto/dialect/provider_type.h"
 #include "shm/live.h"
 #include "shm/tick.h"
 
@@ -304,13 +306,21 @@ static void pack_keys(const struct core *c, msgpack_packer *p, const struct snap
     }
 }
 
-static void pack_provider(const struct core *c, msgpack_packer *p, const struct snap_provider *provider)
+/* What a free call with its keys said; only a probe asks. */
+struct key_said {
+    enum finding_state state;
+    struct str text, hint;
+};
+
+static void pack_provider(const struct core *c, msgpack_packer *p, const struct snap_provider *provider,
+                          const struct key_said *said)
 {
+    static const char *const states[] = {"ok", "look", "bad"};
     const struct probe_verdict *v = prober_verdict(c->prober, provider->id);
     const struct config_provider *f = config_of(c, provider);
     struct buf key = {0};
     add_key(c, provider, f, &key);
-    msgpack_pack_map(p, 10);
+    msgpack_pack_map(p, said == NULL ? 10 : 13);
     admin_pack_kv_str(p, "provider", snap_text(c->snap, provider->name));
     admin_pack_kv_str(p, "type", f == NULL ? STR_NULL : str_of(provider_type_of(provider->type)->name));
     admin_pack_kv_str(p, "endpoint", f == NULL ? STR_NULL : f->base_url);
@@ -323,6 +333,10 @@ static void pack_provider(const struct core *c, msgpack_packer *p, const struct 
     admin_pack_kv_str(p, "why", why_of(c, provider, v));
     pack_keys(c, p, provider, f);
     pack_provider_counts(c, p, provider);
+    if (said == NULL) return;
+    admin_pack_kv_str(p, "key_check", said->text);
+    admin_pack_kv_str(p, "key_check_state", said->text.n > 0 ? str_of(states[said->state]) : STR_NULL);
+    admin_pack_kv_str(p, "key_check_hint", said->hint);
 }
 
 void see_providers(struct core *c, struct admin_call *call)
@@ -331,11 +345,11 @@ void see_providers(struct core *c, struct admin_call *call)
     msgpack_pack_map(p, 1);
     admin_pack_str(p, STR("rows"));
     msgpack_pack_array(p, c->snap->s->providers.n);
-    for (uint32_t i = 0; i < c->snap->s->providers.n; i++) pack_provider(c, p, &c->snap->providers[i]);
+    for (uint32_t i = 0; i < c->snap->s->providers.n; i++) pack_provider(c, p, &c->snap->providers[i], NULL);
     admin_call_end(call);
 }
 
-/* A probe takes up to 5 s: its verdict is looked for every 50 ms. */
+/* A probe takes up to 5 s: its verdict is looked for every 50 ms. Then each key is shown to what costs nothing, one after the other. */
 struct probing {
     uv_timer_t timer;
     struct core *core;
@@ -343,16 +357,92 @@ struct probing {
     uint16_t provider_id;
     uint64_t checked_before;
     unsigned looks;
+
+    struct arena arena;
+    struct key_asked asked;
+    unsigned keys; /* shown so far */
+    struct fetch *fetch;
+    struct tls_trust *trust;
+    struct buf text;
+    struct key_said said;
 };
 
 static void on_probing_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct probing *q = handle->data;
+    tls_trust_free(&q->trust);
+    buf_fini(&q->text);
+    arena_fini(&q->arena);
+    free(q);
+}
+
+static const struct snap_provider *probed(const struct probing *q)
+{
+    for (uint32_t i = 0; i < q->core->snap->s->providers.n; i++)
+        if (q->core->snap->providers[i].id == q->provider_id) return &q->core->snap->providers[i];
+    return NULL;
+}
+
+static void probing_end(struct probing *q)
+{
+    const struct snap_provider *provider = probed(q);
+    if (q->call != NULL && provider != NULL) {
+        q->said.text = buf_view(&q->text);
+        pack_provider(q->core, admin_call_begin(q->call, false), provider, &q->said);
+        admin_call_end(q->call);
+    } else if (q->call != NULL) {
+        admin_call_fail(q->call, 4, STR("the provider has left the configuration"), NULL);
+    }
+    q->call = NULL;
+    uv_close((uv_handle_t *)&q->timer, on_probing_closed);
 }
 
 static void probing_gone(struct admin_call *call)
 {
-    ((struct probing *)call->user)->call = NULL;
+    struct probing *q = call->user;
+    q->call = NULL;
+    if (q->fetch == NULL) return; /* the timer sees it */
+    fetch_cancel(&q->fetch);
+    uv_close((uv_handle_t *)&q->timer, on_probing_closed);
+}
+
+static void show_next_key(struct probing *q);
+
+static void on_key_answer(void *context, const struct fetch_answer *a)
+{
+    struct probing *q = context;
+    struct key_verdict v = {FINDING_BAD, STR_NULL, NULL};
+    q->fetch = NULL;
+    if (a->err == WEIR_OK)
+        v = key_check_judge(&q->asked, a, &q->arena);
+    else
+        v.text = arena_copy(&q->arena, str_of(a->why));
+    buf_addf(&q->text, "%s%.*s", buf_len(&q->text) > 0 ? "; " : "", STR_FMT(v.text));
+    if (v.state >= q->said.state && v.hint != NULL) q->said.hint = str_of(v.hint);
+    if (v.state > q->said.state) q->said.state = v.state;
+    tls_trust_free(&q->trust);
+    q->keys++;
+    show_next_key(q);
+}
+
+/* A provider that fetches its credential shows that one's state instead. */
+static void show_next_key(struct probing *q)
+{
+    const struct snap_provider *provider = probed(q);
+    const struct config_provider *f = provider == NULL ? NULL : config_of(q->core, provider);
+    const char *why = NULL;
+    size_t n = f == NULL || f->fetches_token ? 0 : f->api_keys.n > 0 ? f->api_keys.n : 1;
+    if (q->keys < n && q->call != NULL) {
+        struct str key = f->api_keys.n > 0 ? f->api_keys.at[q->keys].key : f->api_key;
+        const struct credential c = {.secret = key};
+        q->asked = (struct key_asked){(unsigned)f->type, arena_copy(&q->arena, f->base_url), key.n > 0, false};
+        q->fetch = key_check_start(q->core->loop, f, provider_type_of((unsigned)f->type)->signer, &c, &q->arena,
+                                   &q->trust, on_key_answer, q, &why);
+        if (q->fetch != NULL) return;
+        buf_addf(&q->text, "not tried: %s", why);
+        q->said.state = FINDING_LOOK;
+    }
+    probing_end(q);
 }
 
 static void on_probing(uv_timer_t *timer)
@@ -361,14 +451,11 @@ static void on_probing(uv_timer_t *timer)
     const struct probe_verdict *v = prober_verdict(q->core->prober, q->provider_id);
     bool over = v->checked_wall_ms != q->checked_before || ++q->looks > 120;
     if (!over && q->call != NULL) return;
-    for (uint32_t i = 0; q->call != NULL && i < q->core->snap->s->providers.n; i++) {
-        if (q->core->snap->providers[i].id != q->provider_id) continue;
-        pack_provider(q->core, admin_call_begin(q->call, false), &q->core->snap->providers[i]);
-        admin_call_end(q->call);
-        q->call = NULL;
-    }
-    if (q->call != NULL) admin_call_fail(q->call, 4, STR("the provider has left the configuration"), NULL);
-    uv_close((uv_handle_t *)timer, on_probing_closed);
+    uv_timer_stop(timer);
+    if (q->call != NULL && v->health == TICK_UP)
+        show_next_key(q);
+    else
+        probing_end(q);
 }
 
 void see_probe(struct core *c, struct admin_call *call)
@@ -379,6 +466,7 @@ void see_probe(struct core *c, struct admin_call *call)
         if (!str_eq(snap_text(c->snap, p->name), name)) continue;
         struct probing *q = xcalloc(1, sizeof *q);
         *q = (struct probing){.core = c, .call = call, .provider_id = p->id};
+        arena_init(&q->arena, 1024);
         q->checked_before = prober_verdict(c->prober, p->id)->checked_wall_ms;
         call->user = q;
         call->on_gone = probing_gone;

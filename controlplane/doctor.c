@@ -7,6 +7,7 @@
 #include "controlplane/credential_keep.h"
 #include "controlplane/fetch.h"
 #include "controlplane/findings.h"
+#include "controlplane/key_check.h"
 #include "controlplane/prices.h"
 #include "proto/auth/signer.h"
 #include "proto/base/clock.h"
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 enum {
-    CALL_MS = 10000,  /* for each provider; all are asked at once */
     SKEW_LOOK_S = 30, /* tokens and retry-after dates begin to mean something else */
     SKEW_BAD_S = 300, /* signatures are refused (AWS: 5 minutes), certificates may seem not valid yet */
     PRICES_OLD_DAYS = 90,
@@ -257,43 +257,10 @@ static void note_skew(struct visit *v, const struct fetch_answer *a)
 static void judge_key(struct visit *v, const struct fetch_answer *a)
 {
     struct findings *f = &v->doctor->findings;
-    struct upstream_error said = {.retry_after_ms = -1};
-    struct answer_headers none = {0};
-    bool has_key = v->key.n > 0 || v->provider->fetches_token;
-    uint64_t number;
-    if (a->status >= 400) dialect_of(v->type->dialect)->read_error(a->status, &none, a->body, &f->arena, &said);
-    if (str_u64(said.code, &number)) said.code = STR_NULL; /* Google's: the status once more */
-    if (a->status / 100 == 2)
-        finding_add(f, v->section, v->what, FINDING_OK, NULL,
-                    has_key ? "accepted" : "none is needed to list its models");
-    else if (said.err == WEIR_UP_AUTH || said.err == WEIR_UP_PERMISSION) /* Google says so with a 400 */
-        finding_add(
-            f, v->section, v->what, FINDING_BAD,
-            !has_key ? "give providers.NAME.api_key or api_key_file"
-            : v->provider->fetches_token
-                ? "has its account or role the right to use this service, and is it this one's scope?"
-            : a->status == 403
-                ? "a key that may not list models can still be good for calls: weir call MODEL \"hello\" tries it"
-                : "is it of this provider, whole, and not revoked?",
-            "%s: %u %.*s", has_key ? "refused" : "there is none, and one is wanted", a->status, STR_FMT(said.code));
-    else if (said.err == WEIR_UP_QUOTA)
-        finding_add(f, v->section, v->what, FINDING_BAD,
-                    "pay, or raise the limit there; calls go to other targets meanwhile",
-                    "known, but its account is used up: %u %.*s", a->status, STR_FMT(said.message));
-    else if (a->status == 404 || a->status == 405)
-        finding_add(f, v->section, v->what, FINDING_LOOK, "if calls fail as well: has base_url the right path?",
-                    "cannot be tried: it has no list of models behind %.*s%s", STR_FMT(v->provider->base_url),
-                    v->type->models_path);
-    else if (a->status == 429)
-        finding_add(f, v->section, v->what, FINDING_LOOK, "a limit of its account; calls go to other targets meanwhile",
-                    "known, and limited now: %.*s", STR_FMT(said.message));
-    else if (a->status / 100 == 3)
-        finding_add(f, v->section, v->what, FINDING_LOOK,
-                    "weir follows no redirects: give the address that it leads to",
-                    "cannot be tried: a redirect to %.*s", STR_FMT(http1_get(a->head, "location")));
-    else
-        finding_add(f, v->section, v->what, FINDING_LOOK, "a bad moment of the provider? try again",
-                    "cannot be tried: status %u %.*s", a->status, STR_FMT(said.message));
+    const struct config_provider *p = v->provider;
+    const struct key_asked asked = {(unsigned)p->type, p->base_url, v->key.n > 0 || p->fetches_token, p->fetches_token};
+    struct key_verdict verdict = key_check_judge(&asked, a, &f->arena);
+    finding_add(f, v->section, v->what, verdict.state, verdict.hint, "%.*s", STR_FMT(verdict.text));
 }
 
 static const char *hint_for(enum weir_err e)
@@ -333,8 +300,6 @@ static void on_answer(void *context, const struct fetch_answer *a)
 static void visit_ask(struct visit *v, enum signer_kind signer, const struct credential *c)
 {
     struct doctor *d = v->doctor;
-    const struct config_provider *p = v->provider;
-    struct buf head = {0};
     const char *why = NULL;
     if (v->type->models_path == NULL) {
         finding_add(&d->findings, v->section, "reach", FINDING_LOOK,
@@ -342,24 +307,12 @@ static void visit_ask(struct visit *v, enum signer_kind signer, const struct cre
                     "not tried: a provider of type %s has nothing that is free to ask", v->type->name);
         return;
     }
-    if (p->url.tls && (v->trust = tls_trust_new(p->ca_pem, &why)) == NULL) {
-        finding_add(&d->findings, v->section, "reach", FINDING_BAD, "look at ca_file", "no certificate authorities: %s",
-                    why);
-        return;
-    }
-    struct str url = arena_printf(&d->findings.arena, "%.*s%s", STR_FMT(p->base_url), v->type->models_path);
-    const struct sign_request request = {.method = STR("GET"), .host = p->url.host, .region = p->region};
-    if (c->secret.n > 0 && signer_sign(signer, &request, c, &d->findings.arena, &head) != WEIR_OK)
-        finding_add(&d->findings, v->section, v->what, FINDING_BAD, "read it again from where it came from",
-                    "holds bytes that no header may");
-    if (v->type->dialect == DIALECT_ANTHROPIC) http1_write_header(&head, STR("anthropic-version"), STR("2023-06-01"));
-    const struct fetch_request get = {
-        .url = url, .headers = buf_view(&head), .deadline_ms = CALL_MS, .body_limit = 4u << 20, .trust = v->trust};
     v->began_ms = clock_mono_ms();
-    v->fetch = fetch_start(&d->loop, &get, on_answer, v);
-    d->under_way++;
-    if (head.p != NULL) explicit_bzero(head.p, head.cap);
-    buf_fini(&head);
+    v->fetch = key_check_start(&d->loop, v->provider, signer, c, &d->findings.arena, &v->trust, on_answer, v, &why);
+    if (v->fetch == NULL)
+        finding_add(&d->findings, v->section, "reach", FINDING_BAD, NULL, "not tried: %s", why);
+    else
+        d->under_way++;
 }
 
 /* The credential of a provider that fetches one. */

@@ -94,3 +94,17 @@ def test_one_key_refused_is_seen(start_weir):
         row = weir.json("providers")["rows"][0]
         assert (row["state"], row["why"]) == ("auth_error", "it refuses the key"), row
         assert weir.metrics()['weir_provider_credential_valid{provider="a"}'] == 0
+
+
+def test_a_probe_shows_each_key_to_what_is_free(start_weir):
+    provider = Provider()
+    provider.bad[KEYS[1]] = (401,)
+    with swarm.Upstream(provider) as upstream:
+        weir = start_weir(several(upstream, KEYS[:3]))
+        said = weir.cli("providers", "probe", "a", expect=1).stdout
+        assert said.splitlines()[0] == "a: up; key accepted; refused: 401 x; accepted" and "is it of this provider" in said, said
+        assert provider.seen == KEYS[:3] and all(r.head.startswith(b"GET /v1/models ") for r in upstream.requests)
+        del provider.bad[KEYS[1]]
+        assert weir.cli("providers", "probe", "a").stdout == "a: up; key accepted; accepted; accepted\n"
+        assert "weir providers lists them" in weir.cli("providers", "probe", "nobody", expect=4).stderr
+        weir.check_secrets(KEYS)

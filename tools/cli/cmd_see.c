@@ -56,6 +56,14 @@ static void pack_name(msgpack_packer *p, const void *context)
     admin_pack_kv_str(p, "name", str_of(n->name));
 }
 
+static void print_probe(const char *name, struct str state, struct str why, const msgpack_object *data)
+{
+    struct str key = admin_get_str(data, "key_check"), hint = admin_get_str(data, "key_check_hint");
+    printf("%s: %.*s%s%.*s%s%.*s\n", name, STR_FMT(state), why.n > 0 ? ": " : "", STR_FMT(why),
+           key.n > 0 ? "; key " : "", STR_FMT(key));
+    if (hint.n > 0) printf("  %.*s\n", STR_FMT(hint));
+}
+
 static int probe(struct reading *r, const char *name)
 {
     int code;
@@ -65,8 +73,8 @@ static int probe(struct reading *r, const char *name)
     if (r->output == OUTPUT_JSON)
         print_json(r->link.data);
     else
-        printf("%s: %.*s%s%.*s\n", name, STR_FMT(state), why.n > 0 ? ": " : "", STR_FMT(why));
-    code = str_is(state, "up") ? 0 : 1;
+        print_probe(name, state, why, r->link.data);
+    code = str_is(state, "up") && !str_is(admin_get_str(r->link.data, "key_check_state"), "bad") ? 0 : 1;
     link_close(&r->link);
     return code;
 }
