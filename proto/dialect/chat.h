@@ -165,6 +165,7 @@ struct chat {
     struct str service_tier;
     enum cache_mark cache_all; /* Anthropic: automatic caching of the whole prefix */
 
+    struct names document_ids; /* Cohere: of the request's documents, in their order */
     struct names hints;   /* fields of the client's dialect that only steer: dropped by another dialect, and named */
     struct names demands; /* fields whose loss would change the answer: refused by another dialect, by name */
     struct names

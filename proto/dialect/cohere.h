@@ -22,6 +22,12 @@ enum weir_err cohere_read_request(struct str json, struct arena *a, struct chat 
 enum weir_err cohere_write_request(struct chat *chat, struct str model, const struct target_hints *hints,
                                    struct buf *out, struct loss *loss, struct arena *a, struct str *ret_why);
 
+/* cohere_documents.c: in a request, and how citations name them */
+struct turns;
+enum weir_err cohere_read_documents(struct chat *chat, yyjson_val *list, struct arena *a, struct str *ret_why);
+struct str cohere_take_documents(struct turns *turns, struct arena *a); /* JSON; empty: none. They leave their turns */
+bool cohere_document_number(struct str id, int64_t *ret_number);        /* false: an id that is not ours */
+
 /* cohere_answer.c */
 enum weir_err cohere_read_answer(struct str json, struct arena *a, struct answer **ret_answer, struct str *ret_why);
 void cohere_write_answer(const struct answer *answer, struct buf *out);

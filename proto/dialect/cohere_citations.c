@@ -24,7 +24,14 @@ static struct citation read_source(yyjson_val *source)
     c.cited = first_of(o, WORDS, sizeof WORDS / sizeof *WORDS);
     c.url = first_of(o, PAGES, sizeof PAGES / sizeof *PAGES);
     if (!str_starts(c.url, STR("http"))) c.url = STR_NULL;
-    if (c.url.n > 0) c.kind = CITED_URL;
+    if (cohere_document_number(c.id, &c.number)) {
+        c.kind = CITED_DOCUMENT;
+        c.id = STR_NULL;
+        c.unit = UNIT_CHARS;
+        c.to = citation_points(c.cited);
+    } else if (c.url.n > 0) {
+        c.kind = CITED_URL;
+    }
     return c;
 }
 

@@ -126,7 +126,7 @@ static const struct row {
     {"tool_choice", on_tool_choice},
     {"response_format", on_response_format},
     {"thinking", on_thinking},
-    {"documents", on_demand}, /* the answer would be grounded in them */
+    {"documents", on_ignored}, /* behind the messages, whose last one they belong to */
     {"logprobs", on_demand},
 };
 
@@ -157,6 +157,8 @@ enum weir_err cohere_read_request(struct str json, struct arena *a, struct chat 
         if (e != WEIR_OK) return e;
     }
     if (chat->messages == NULL) return bad(&r, "messages must be an array that is not empty");
+    e = cohere_read_documents(chat, tree_get(root, "documents"), a, ret_why);
+    if (e != WEIR_OK) return e;
     *ret_chat = chat;
     return WEIR_OK;
 }
@@ -249,6 +251,11 @@ enum weir_err cohere_write_request(struct chat *chat, struct str model, const st
     chat_lose_hints(chat, loss);
     buf_add(out, chat->stream ? STR("{\"stream\":true,\"model\":") : STR("{\"stream\":false,\"model\":"));
     buf_add_json_str(out, model);
+    struct str documents = cohere_take_documents(&turns, a);
+    if (documents.n > 0) {
+        buf_add(out, STR(",\"documents\":"));
+        buf_add(out, documents);
+    }
     buf_add(out, STR(",\"messages\":"));
     e = openai_write_turns(&w, &turns);
     if (e == WEIR_OK && function_tools_write(chat, out, loss, a)) e = write_choice(chat, out, ret_why);

@@ -326,9 +326,23 @@ static void lose(struct exchange *x, const char *what)
     x->loss = arena_copy(x->arena, loss_view(&loss));
 }
 
+/* Cohere's clients gave the documents ids. */
+static void name_document(const struct chat *chat, struct citation *c)
+{
+    const struct name *id = chat == NULL ? NULL : chat->document_ids.first;
+    if (c->kind != CITED_DOCUMENT || c->id.n > 0) return;
+    for (int64_t i = 0; i < c->number && id != NULL; i++) id = id->next;
+    if (id != NULL) c->id = id->text;
+}
+
 static void tell_citation(void *to, const struct delta *d)
 {
     struct exchange *x = to;
+    struct citation named = *d->citation;
+    struct delta told = *d;
+    name_document(x->chat, &named);
+    told.citation = &named;
+    d = &told;
     if (d->citation->end > 0 && citation_fits(d->citation, x->client->cites))
         write_framed(x, d);
     else
@@ -705,6 +719,8 @@ static enum weir_err translate_answer(struct exchange *x, struct answer *answer,
     rename_calls(x->chat, answer);
     custom_calls_restore(x->chat, answer, x->arena);
     stop_cut_answer(x->chat, answer);
+    for (struct part *p = answer->parts.first; p != NULL; p = p->next)
+        for (struct citation *c = p->citations.first; c != NULL; c = c->next) name_document(x->chat, c);
     if (!citations_settle(&answer->parts, x->client->cites)) lose(x, "citations");
     x->client->write_answer(answer, out);
     return WEIR_OK;

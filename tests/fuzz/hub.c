@@ -121,6 +121,7 @@ static void media(struct choices *c, struct arena *a, struct part *p)
     if (p->kind == PART_DOCUMENT) {
         p->media_type = STR("application/pdf");
         p->title = choose(c, 2) == 0 ? STR("report.pdf") : STR_NULL;
+        p->has_citations = choose(c, 3) == 2;
         if (choose(c, 4) == 0) p->source = SOURCE_TEXT, p->media_type = STR("text/plain"), p->data = some_text(c, a);
     }
     if (p->kind == PART_AUDIO) p->source = SOURCE_BASE64, p->data = ONE_OF(c, DATA), p->media_type = STR("wav");
