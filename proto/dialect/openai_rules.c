@@ -19,6 +19,8 @@ static bool all_are_strict(yyjson_val *container)
     {
         if (!is_strict(value)) return false;
     }
+    if (!yyjson_is_obj(container))
+        return true; /* the walk over members steps behind a first one that has to be there */
     yyjson_obj_foreach(container, i, n, key, value)
     {
         if (!is_strict(value)) return false;
