@@ -62,10 +62,8 @@ static bool is_closed(yyjson_val *schema)
     if (yyjson_arr_size(required) != yyjson_obj_size(properties)) return false;
     if (yyjson_arr_size(required) > PROPERTIES_MOST)
         return false; /* OpenAI's limit is lower, and the search quadratic */
-    yyjson_obj_foreach(properties, i, n, key, value)
-    {
-        if (!is_listed(required, tree_str(key))) return false;
-    }
+    if (properties != NULL)
+        yyjson_obj_foreach(properties, i, n, key, value) if (!is_listed(required, tree_str(key))) return false;
     return true;
 }
 

@@ -115,12 +115,15 @@ static void check_schema(struct checking *c, yyjson_val *schema, unsigned depth)
     if (val_is(yyjson_obj_get(schema, "type"), "object") || properties != NULL) {
         if (!yyjson_is_false(yyjson_obj_get(schema, "additionalProperties")))
             refuse_schema(c, "'additionalProperties' is required to be supplied and to be false.");
-        yyjson_obj_foreach(properties, i, n, key, value) if (!requires(schema, key))
-            refuse_schema(c, "'required' is required to be supplied and to be an array including every key in "
-                             "properties.");
+        if (properties != NULL)
+            yyjson_obj_foreach(properties, i, n, key, value) if (!requires(schema, key))
+                refuse_schema(c, "'required' is required to be supplied and to be an array including every key in "
+                                 "properties.");
     }
-    for (size_t k = 0; k < sizeof maps / sizeof *maps; k++)
-        yyjson_obj_foreach(yyjson_obj_get(schema, maps[k]), i, n, key, value) check_schema(c, value, depth + 1);
+    for (size_t k = 0; k < sizeof maps / sizeof *maps; k++) {
+        yyjson_val *map = yyjson_obj_get(schema, maps[k]);
+        if (map != NULL) yyjson_obj_foreach(map, i, n, key, value) check_schema(c, value, depth + 1);
+    }
     yyjson_arr_foreach(yyjson_obj_get(schema, "anyOf"), i, n, value) check_schema(c, value, depth + 1);
     check_schema(c, yyjson_obj_get(schema, "items"), depth + 1);
 }
@@ -145,10 +148,7 @@ bool openai_has_json(yyjson_val *v)
     {
         if (openai_has_json(one)) return true;
     }
-    yyjson_obj_foreach(v, i, n, key, one)
-    {
-        if (openai_has_json(one)) return true;
-    }
+    if (yyjson_is_obj(v)) yyjson_obj_foreach(v, i, n, key, one) if (openai_has_json(one)) return true;
     return false;
 }
 
