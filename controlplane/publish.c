@@ -119,6 +119,7 @@ static void write_provider(struct snap_builder *b, const struct config_provider 
     else if (p->responses == RESPONSES_NATIVE && type->dialect == DIALECT_OPENAI_CHAT)
         row.dialects |= PROVIDER_SPEAKS(RESPONSES); /* of a host whose type does not know that it does */
     row.allow_private = p->may_dial_private;
+    row.rules = (uint8_t)provider_type_at((unsigned)p->type, p->url.host);
     row.fetch_media = p->fetch_media;
     row.fetch_media_private = p->fetch_media_private;
     row.auth = SIGNER_NONE;

@@ -181,7 +181,7 @@ static enum weir_err encode_chat(struct request *r, struct buf *body, struct str
                                        .bare_count = type->path != NULL,
                                        .bytes_only = asked == DIALECT_ANTHROPIC && type->path != NULL,
                                        .media = r->provider->fetch_media ? &r->media : NULL,
-                                       .quirks = host_quirks_of(r->provider->type),
+                                       .quirks = host_quirks_of(r->provider->rules),
                                        .id = str_of(r->id),
                                        .now_s = r->started_wall_ns / 1000000000};
     return exchange_request_to(&r->x, r->endpoint->dialect, asked, &hints, &r->call, buf_view(&r->keep.body), r->model,

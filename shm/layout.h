@@ -93,7 +93,8 @@ struct snap_provider {
     uint8_t token;               /* the credential is in tick.token */
     uint8_t fetch_media;         /* what it does not take by URL is fetched for it */
     uint8_t fetch_media_private; /* also from private addresses and any port */
-    uint8_t spare[5];
+    uint8_t rules;               /* enum provider_type_id of the host at its address: what it refuses */
+    uint8_t spare[4];
 };
 
 struct snap_target {

@@ -130,6 +130,17 @@ struct str provider_base_url(unsigned type, struct str region, struct str locati
                : url;
 }
 
+unsigned provider_type_at(unsigned type, struct str host)
+{
+    const char *why;
+    struct url url;
+    for (unsigned i = 0; i < PROVIDER_TYPES && type == PROVIDER_OPENAI; i++)
+        if (types[i].dialect == DIALECT_OPENAI_CHAT && url_parse(str_of(types[i].base_url), &url, &why) && url.tls &&
+            str_ieq(url.host, host))
+            return i;
+    return type;
+}
+
 struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a)
 {
     const struct provider_type *t = provider_type_of(type);

@@ -67,6 +67,8 @@ enum dialect_id provider_dialect(unsigned type, uint32_t dialects, enum dialect_
 /* The same for one call: some of OpenAI's models are asked through /responses alone, newer ones if tools stand beside reasoning. */
 enum dialect_id provider_dialect_of_call(unsigned type, uint32_t dialects, enum dialect_id client, struct str model,
                                          const struct call *call);
+/* Whose rules hold at an address: a look-alike's own, also where it is configured as just another host of OpenAI's dialect. */
+unsigned provider_type_at(unsigned type, struct str host);
 struct str provider_path(unsigned type, const struct provider_place *place, struct arena *a);
 /* Where the type wants another body than the dialect's (a hosted Claude): true, and it is in out. betas: the client's anthropic-beta header. */
 bool provider_body(unsigned type, const struct exchange *x, struct str body, struct str betas, struct buf *out);

@@ -118,6 +118,17 @@ static void look_alikes_differ_by_address_alone(void **state)
     assert_int_equal(provider_type_dialects(PROVIDER_OLLAMA), PROVIDER_SPEAKS(OPENAI_CHAT) | PROVIDER_SPEAKS(OLLAMA));
 }
 
+static void an_address_tells_whose_rules_hold(void **state)
+{
+    (void)state;
+    assert_int_equal(provider_type_at(PROVIDER_OPENAI, STR("api.mistral.ai")), PROVIDER_MISTRAL);
+    assert_int_equal(provider_type_at(PROVIDER_OPENAI, STR("API.groq.com")), PROVIDER_GROQ);
+    assert_int_equal(provider_type_at(PROVIDER_OPENAI, STR("api.openai.com")), PROVIDER_OPENAI);
+    assert_int_equal(provider_type_at(PROVIDER_OPENAI, STR("127.0.0.1")), PROVIDER_OPENAI);
+    assert_int_equal(provider_type_at(PROVIDER_OPENAI, STR("")), PROVIDER_OPENAI);
+    assert_int_equal(provider_type_at(PROVIDER_XAI, STR("api.mistral.ai")), PROVIDER_XAI);
+}
+
 /* Perplexity's base has no version, and none is put behind it. */
 static void a_bare_base_stays_bare(void **state)
 {
@@ -163,6 +174,7 @@ int main(void)
         cmocka_unit_test(the_clients_own_dialect_goes_first),
         cmocka_unit_test(tools_beside_reasoning_go_through_responses),
         cmocka_unit_test(look_alikes_differ_by_address_alone),
+        cmocka_unit_test(an_address_tells_whose_rules_hold),
         cmocka_unit_test(a_bare_base_stays_bare),
         cmocka_unit_test(names_of_bedrock_are_taken_apart),
     };
