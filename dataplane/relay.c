@@ -388,7 +388,9 @@ void relay_break_off(struct request *r)
 {
     struct buf *out = &r->keep.out;
     struct str tail = STR_NULL;
-    if (r->call.stream && !r->opaque) {
+    /* A passed endpoint's events can tell it, too; under /p/ nobody knows what they are. */
+    bool passed = r->events && r->endpoint->kind == ENDPOINT_PASSED && r->x.client->write_stream_error != NULL;
+    if ((r->call.stream || passed) && !r->opaque) {
         if (r->stage == ANSWER_OPENED) buf_clear(out);
         if (r->has_exchange) exchange_write_error(&r->x, r->err, reply_error_message(r), out);
         tail = buf_view(out); /* events that came whole before the break, then the error */

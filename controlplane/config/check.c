@@ -361,12 +361,46 @@ static void check_ca(struct checker *k, struct config_provider *p)
                STR_FMT(p->at.name));
 }
 
+/* `weir config show` writes every key, also those that hold nothing. */
+static bool is_said(const struct tree_node *value)
+{
+    if (value == NULL) return false;
+    return value->kind == TREE_SCALAR ? value->text.n > 0 : value->n > 0;
+}
+
+/* A key that only other types read is a mistake that costs hours: a role on a vertex provider, a project on an azure one. */
+static void check_unused(struct checker *k, const struct config_provider *p)
+{
+    enum { AWS = 1, GOOGLE = 2, ENTRA = 4, FEDERATED = AWS | ENTRA, TOKENS = AWS | GOOGLE | ENTRA };
+    static const struct {
+        const char *key;
+        unsigned users;
+    } rows[] = {
+        {"project", GOOGLE},        {"credentials_file", GOOGLE}, {"account", GOOGLE | ENTRA},
+        {"api_version", ENTRA},     {"deployments", ENTRA},       {"tenant_id", ENTRA},
+        {"client_id", ENTRA},       {"client_secret", ENTRA},     {"client_secret_file", ENTRA},
+        {"access_key_id", AWS},     {"secret_access_key", AWS},   {"secret_access_key_file", AWS},
+        {"session_token", AWS},     {"session_token_file", AWS},  {"role_arn", AWS},
+        {"role_session_name", AWS}, {"container_url", AWS},       {"web_identity_token_file", FEDERATED},
+        {"scope", GOOGLE | ENTRA},  {"token_url", TOKENS},        {"metadata_url", TOKENS},
+    };
+    const struct provider_type *type = provider_type_of((unsigned)p->type);
+    unsigned mine = 0;
+    if (type->credentials != NULL)
+        mine |= strcmp(type->credentials, "aws") == 0 ? AWS : strcmp(type->credentials, "google") == 0 ? GOOGLE : ENTRA;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if ((rows[i].users & mine) == 0 && is_said(tree_find(p->at.node, rows[i].key)))
+            warn(k, bind_place(&p->at, rows[i].key), STR_NULL, "providers.%.*s.%s has no meaning for type %s",
+                 STR_FMT(p->at.name), rows[i].key, type->name);
+}
+
 static void check_provider(struct checker *k, struct config_provider *p)
 {
     check_name(k, &p->at, "provider", NAME_PROVIDER);
     check_base_url(k, p);
     check_credential(k, p);
     check_ca(k, p);
+    check_unused(k, p);
     if (p->price.at.node != NULL && !p->price.free)
         refuse(k, p->price.at.place, STR("set a price per model: models.\"provider/model\".price"),
                "providers.%.*s.price can only be free", STR_FMT(p->at.name));

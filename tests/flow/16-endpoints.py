@@ -211,6 +211,26 @@ def test_an_answer_that_breaks_off_never_ends_clean(tmp_path):
         rig.settled()
 
 
+def test_events_that_break_off_end_with_an_error(tmp_path):
+    whole = b'data: {"id":"c","object":"text_completion","choices":[{"index":0,"text":"Hel","finish_reason":null}]}\n\n'
+
+    def answer(conn, request):
+        conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        for piece in (whole, b'data: {"id":"c","obj'):
+            conn.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        return False
+
+    with r.Origin(answer) as a, simple(tmp_path, a) as rig:
+        got = rig.call({"model": "chat", "prompt": "x", "stream": True}, "/v1/completions")
+        assert not got.whole and got.body.startswith(whole)
+        told = json.loads(got.body[len(whole):].removeprefix(b"data: "))
+        assert told["error"]["code"] == "upstream_truncated" and told["error"]["message"], told
+        got = rig.call({"prompt": "x", "stream": True}, "/p/a/v1/completions")
+        assert not got.whole and got.body == whole
+        assert [x["outcome"] for x in rig.records(2)] == [2, 2]
+        rig.settled()
+
+
 def test_tokens_are_counted_by_who_can_or_guessed(tmp_path):
     def google(conn, request):
         conn.sendall(r.whole({"totalTokens": 7}))
