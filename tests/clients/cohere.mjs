@@ -1,20 +1,10 @@
 // Cohere's SDK in the form of adapters.mjs: names are camelCase there, and each status has a class of its own or none.
 import { CohereClientV2, CohereError } from 'cohere-ai';
+import { errorsByStatus } from './status.mjs';
 
 const TIMEOUT_S = 20;
 const finishes = { COMPLETE: 'stop', MAX_TOKENS: 'length', TOOL_CALL: 'tools', STOP_SEQUENCE: 'sequence' };
-const withStatus = fits => ({ [Symbol.hasInstance]: e => e instanceof CohereError && fits(e.statusCode) });
-const errors = {
-  AuthenticationError: withStatus(s => s === 401),
-  PermissionDeniedError: withStatus(s => s === 403),
-  BadRequestError: withStatus(s => s === 400),
-  NotFoundError: withStatus(s => s === 404),
-  ConflictError: withStatus(s => s === 409),
-  UnprocessableEntityError: withStatus(s => s === 422),
-  RateLimitError: withStatus(s => s === 429),
-  InternalServerError: withStatus(s => s >= 500),
-  APIError: CohereError,
-};
+const errors = errorsByStatus(e => e instanceof CohereError, e => e.statusCode);
 
 function part(p) {
   if (p.image) return { type: 'image_url', imageUrl: { url: `data:${p.image.type};base64,${p.image.data}` } };

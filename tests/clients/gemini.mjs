@@ -1,20 +1,10 @@
 // Google's SDK in the form of adapters.mjs. It raises one class for every refusal; the status tells them apart.
 import { ApiError, GoogleGenAI } from '@google/genai';
+import { errorsByStatus } from './status.mjs';
 
 const TIMEOUT_MS = 20000;
 const finishes = { STOP: 'stop', MAX_TOKENS: 'length', SAFETY: 'refusal', PROHIBITED_CONTENT: 'refusal' };
-const withStatus = fits => ({ [Symbol.hasInstance]: e => e instanceof ApiError && fits(e.status) });
-const errors = {
-  AuthenticationError: withStatus(s => s === 401),
-  PermissionDeniedError: withStatus(s => s === 403),
-  BadRequestError: withStatus(s => s === 400),
-  NotFoundError: withStatus(s => s === 404),
-  ConflictError: withStatus(s => s === 409),
-  UnprocessableEntityError: withStatus(s => s === 422),
-  RateLimitError: withStatus(s => s === 429),
-  InternalServerError: withStatus(s => s >= 500),
-  APIError: ApiError,
-};
+const errors = errorsByStatus(e => e instanceof ApiError, e => e.status);
 
 function part(p) {
   if (p.image) return { inlineData: { mimeType: p.image.type, data: p.image.data } };

@@ -1,19 +1,9 @@
 // Ollama's SDK in the form of adapters.mjs. It has one class for every refusal, which it does not export; the status tells them apart.
 import { Ollama } from 'ollama';
+import { errorsByStatus } from './status.mjs';
 
 const finishes = { stop: 'stop', length: 'length' };
-const withStatus = fits => ({ [Symbol.hasInstance]: e => e.name === 'ResponseError' && fits(e.status_code) });
-const errors = {
-  AuthenticationError: withStatus(s => s === 401),
-  PermissionDeniedError: withStatus(s => s === 403),
-  BadRequestError: withStatus(s => s === 400),
-  NotFoundError: withStatus(s => s === 404),
-  ConflictError: withStatus(s => s === 409),
-  UnprocessableEntityError: withStatus(s => s === 422),
-  RateLimitError: withStatus(s => s === 429),
-  InternalServerError: withStatus(s => s >= 500),
-  APIError: withStatus(() => true),
-};
+const errors = errorsByStatus(e => e.name === 'ResponseError', e => e.status_code);
 
 // One text in a message, pictures beside it.
 function user(parts) {
