@@ -165,7 +165,8 @@ bool route_last_resort(struct request *r)
 {
     for (unsigned i = 0; i < r->plan.n; i++) {
         struct live_target *t = core_target(r->w, r->gen->sn->targets[r->plan.c[i].target].id);
-        if (atomic_load_explicit(&t->last_error, memory_order_relaxed) != WEIR_UP_RATE_LIMIT ||
+        uint32_t last = atomic_load_explicit(&t->last_error, memory_order_relaxed);
+        if ((last != WEIR_UP_RATE_LIMIT && last != WEIR_UP_OVERLOADED) ||
             !live_target_is_benched(t, uv_now(&r->w->loop)))
             continue;
         r->probing = false;

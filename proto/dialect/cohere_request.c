@@ -6,6 +6,7 @@
 #include "proto/dialect/openai_chat_messages.h"
 #include "proto/dialect/openai_chat_turns.h"
 #include "proto/dialect/openai_rules.h"
+#include "proto/dialect/stop_cut.h"
 #include "proto/dialect/tree.h"
 #include "proto/dialect/turns.h"
 
@@ -203,9 +204,53 @@ static void write_thinking(const struct chat *c, struct buf *out)
         buf_add(out, STR(",\"thinking\":{\"type\":\"enabled\"}"));
 }
 
+enum { STOPS_MOST = 5 }; /* Cohere API reference, stop_sequences */
+
+/* More than it takes are looked for here. */
+static enum weir_err check_stop(struct chat *c, struct str *ret_why)
+{
+    if (c->stop.n <= STOPS_MOST || stop_cut_ask(c)) return WEIR_OK;
+    *ret_why = STR("so many stop sequences cannot be carried to a provider that speaks cohere");
+    return WEIR_UNSUPPORTED;
+}
+
+static enum weir_err check_parts(const struct parts *parts, struct str *ret_why)
+{
+    enum weir_err e = WEIR_OK;
+    for (const struct part *p = parts->first; p != NULL && e == WEIR_OK; p = p->next) {
+        if (p->kind == PART_TOOL_RESULT) e = check_parts(&p->content, ret_why);
+        if (p->kind != PART_DOCUMENT || p->source == SOURCE_TEXT) continue;
+        *ret_why = STR("a file that is no text cannot be carried to a provider that speaks cohere");
+        e = WEIR_UNSUPPORTED;
+    }
+    return e;
+}
+
+static enum weir_err check_carried(struct chat *c, struct str *ret_why)
+{
+    enum weir_err e = check_stop(c, ret_why);
+    for (const struct message *m = c->messages; m != NULL && e == WEIR_OK; m = m->next)
+        e = check_parts(&m->parts, ret_why);
+    return e;
+}
+
+/* One switch for all tools. */
+static void write_strict(const struct chat *c, struct buf *out, struct loss *loss)
+{
+    bool all = c->tools != NULL, any = false;
+    for (const struct tool *t = c->tools; t != NULL; t = t->next) {
+        all = all && t->strict == 1;
+        any = any || t->strict == 1;
+    }
+    if (all)
+        buf_add(out, STR(",\"strict_tools\":true"));
+    else if (any)
+        loss_addz(loss, "tools.strict");
+}
+
 static void write_stop(const struct chat *c, struct buf *out)
 {
-    if (c->stop.n == 0) return;
+    if (c->stop.n == 0 || c->stop.n > STOPS_MOST) return;
     buf_add(out, STR(",\"stop_sequences\":["));
     for (const struct name *s = c->stop.first; s != NULL; s = s->next) {
         if (s != c->stop.first) buf_addc(out, ',');
@@ -232,8 +277,7 @@ static void write_members(const struct chat *c, struct buf *out, struct loss *lo
     write_stop(c, out);
     write_format(c, out);
     write_thinking(c, out);
-    for (const struct tool *t = c->tools; t != NULL; t = t->next)
-        if (t->strict == 1) loss_addz(loss, "tools.strict");
+    write_strict(c, out, loss);
     if (c->user.n > 0) loss_addz(loss, "metadata.user_id");
     if (c->service_tier.n > 0) loss_addz(loss, "service_tier");
     if (c->cache_all != CACHE_NONE) loss_addz(loss, "cache_control");
@@ -246,6 +290,7 @@ enum weir_err cohere_write_request(struct chat *chat, struct str model, const st
     struct turns turns;
     w.traits.user = true; /* thoughts do not go back in a member of their own */
     enum weir_err e = chat_refuse_demands(chat, "cohere", a, ret_why);
+    if (e == WEIR_OK) e = check_carried(chat, ret_why);
     if (e == WEIR_OK) e = turns_build(chat, true, a, &turns, ret_why);
     if (e != WEIR_OK) return e;
     chat_lose_hints(chat, loss);

@@ -197,11 +197,12 @@ def test_retry_after_benches_the_target(tmp_path):
 
 def test_the_only_target_is_asked_although_benched(tmp_path):
     """A pause spares a target while another can answer. Where none can, the provider says whether its limit holds for this call too."""
-    with r.Origin(status(429, "retry-after: 9\r\n", "rate_limit_error")) as a:
-        with r.Rig(tmp_path, [a.provider("a"), "target a/m", "route chat ordered a/m"]) as rig:
-            assert [rig.call().status for _ in range(2)] == [429] * 2 and len(a.requests) == 2
-            a.answer = r.good
-            assert [rig.call().status for _ in range(2)] == [200] * 2
+    for code, word in ((429, "rate_limit_error"), (529, "overloaded_error")):
+        with r.Origin(status(code, "retry-after: 9\r\n", word)) as a:
+            with r.Rig(tmp_path / word, [a.provider("a"), "target a/m", "route chat ordered a/m"]) as rig:
+                assert [rig.call().status for _ in range(2)] == [code] * 2 and len(a.requests) == 2
+                a.answer = r.good
+                assert [rig.call().status for _ in range(2)] == [200] * 2
 
 
 def test_the_circuit_opens_probes_and_closes(tmp_path):
