@@ -88,7 +88,7 @@ def test_f7_smuggler_one_request_at_most(world):
     weir, upstream = world
     inputs = list(smuggler_inputs())
     refused = read = 0
-    for name_input, outcome in zip(inputs, swarm.exchange_all(weir.address, [data for _, data in inputs], quiet=0.05)):
+    for name_input, outcome in zip(inputs, swarm.exchange_surely(weir.address, [data for _, data in inputs], quiet=0.05)):
         name = name_input[0]
         answers = outcome.replies
         assert answers, f"{name}: no answer, {outcome.ended}"
@@ -144,7 +144,7 @@ def test_f7_llhttp_cases_have_the_same_verdict_at_the_port(world):
         unfinished = "finish" in c["type"]
         inputs.append(raw if unfinished else raw + b"\r\n" if bad or c["lenient"] else complete_request(raw))
     agreed = stricter = 0
-    for c, outcome in zip(cases, swarm.exchange_all(weir.address, inputs, quiet=0.3)):
+    for c, outcome in zip(cases, swarm.exchange_surely(weir.address, inputs, quiet=0.3)):
         title = c["title"]
         answers = outcome.replies
         assert outcome.ended != "hang", title
@@ -186,7 +186,7 @@ def test_f11_json_bodies(world, dialect):
     weir, upstream = world
     path, more = (PATH, b"") if dialect == "openai" else ("/v1/messages", b"anthropic-version: 2023-06-01\r\n")
     cases = list(json_cases())
-    outcomes = swarm.exchange_all(weir.address, [post(text, more, path.encode()) for _, text in cases], quiet=0.05)
+    outcomes = swarm.exchange_surely(weir.address, [post(text, more, path.encode()) for _, text in cases], quiet=0.05)
     for (name, _), outcome in zip(cases, outcomes):
         [answer] = outcome.replies
         assert answer.status == 400 and answer.complete, (name, answer)
@@ -209,7 +209,7 @@ def test_f11_json_inside_a_call(world):
         inputs.append(post(body))
     passed = refused = free = 0
     sent = {}
-    for (name, _), outcome, data in zip(cases, swarm.exchange_all(weir.address, inputs, quiet=0.05), inputs):
+    for (name, _), outcome, data in zip(cases, swarm.exchange_surely(weir.address, inputs, quiet=0.05), inputs):
         [answer] = outcome.replies
         if name.startswith("n_") and name != "n_structure_open_object_comma.json":
             # some are not JSON only as a whole text: an unclosed one closed by what follows, a bare one followed by more
