@@ -108,7 +108,9 @@ static enum weir_err read_form(const struct endpoint *e, struct str content_type
     }
     if (e->model == ENDPOINT_MODEL_NONE) return WEIR_OK;
     switch (multipart_find(body, boundary, "model", &value)) {
-    case MULTIPART_BAD: *ret_why = STR("the body does not follow its multipart boundary"); return WEIR_BAD_REQUEST;
+    case MULTIPART_BAD:
+        *ret_why = STR("the body does not follow its multipart boundary, or a part's head can be read in two ways");
+        return WEIR_BAD_REQUEST;
     case MULTIPART_TWICE: *ret_why = STR("the body has the field \"model\" twice"); return WEIR_BAD_REQUEST;
     case MULTIPART_FOUND: call->model = arena_copy(a, str_trim(value)); break;
     case MULTIPART_ABSENT: break;

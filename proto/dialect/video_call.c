@@ -50,7 +50,8 @@ static bool read_text(struct fields *f, const char *name, struct str *ret_text)
         return true;
     }
     enum multipart_find found = multipart_find(f->body, f->boundary, name, ret_text);
-    if (found == MULTIPART_BAD) f->why = STR("the body does not follow its multipart boundary");
+    if (found == MULTIPART_BAD)
+        f->why = STR("the body does not follow its multipart boundary, or a part's head can be read in two ways");
     if (found == MULTIPART_TWICE) f->why = arena_printf(f->arena, "the body has the field \"%s\" twice", name);
     return found == MULTIPART_ABSENT || found == MULTIPART_FOUND;
 }

@@ -2,7 +2,8 @@
  * Owns:     nothing; views into the body.
  * Process:  any; pure.
  * Memory:   none, whatever the size of the body.
- * Fails:    MULTIPART_BAD where the body does not follow its boundary; MULTIPART_TWICE where two parsers would disagree about the value.
+ * Fails:    MULTIPART_BAD where the body does not follow its boundary, or a part's head may be the field's to another parser (folded or
+ *           bare line ends, name*, escapes in the name); MULTIPART_TWICE where the field stands twice.
  * Not here: sending files on (their bytes stay as they came), limits on the body (http1).
  * Source: RFC 7578, RFC 2046 §5.1. */
 #pragma once

@@ -76,6 +76,8 @@ def test_what_cannot_be_read_is_refused_before_it_costs(tmp_path):
             (form(model="chat")[:-30], "/v1/audio/transcriptions", kind, "boundary"),
             (form(model="chat").replace(b"--XyZ--", form(model="m")), "/v1/audio/transcriptions", kind, "twice"),
             (form(prompt="chat"), "/v1/audio/transcriptions", kind, "model is missing"),
+            (form(**{"model": "chat", "mo\\del": "m"}), "/v1/audio/transcriptions", kind, "in two ways"),
+            (form(model="chat", x="").replace(b' name="x"', b'\r\n name="model"'), "/v1/audio/transcriptions", kind, "in two ways"),
         ]
         for body, path, headers, why in rows:
             got = rig.call(body, path, headers)
