@@ -315,6 +315,10 @@ struct str parts_join_text(const struct parts *parts, struct arena *a);
 
 enum effort effort_of_word(struct str word); /* EFFORT_UNSET: no such word */
 const char *effort_word(enum effort e);
+/* A budget of thinking in words. By its size the bounds are between the budgets that gateways give to the words (1024, 4096 to 8192,
+ * 16 k and more); by its part of the answer's limit, between the parts that writers give to them (20, 50, 80 of a hundred): the higher one,
+ * so that a word that became a budget becomes that word again. */
+enum effort chat_effort_of_budget(const struct chat *c);
 
 /* "data:image/png;base64,AAAA": true and its pieces. */
 bool data_url_split(struct str url, struct str *ret_media_type, struct str *ret_data);

@@ -16,11 +16,6 @@ static int64_t percent_of(enum effort e)
     }
 }
 
-static enum effort effort_of_budget(int64_t budget)
-{
-    return budget <= 2048 ? EFFORT_LOW : budget <= 12288 ? EFFORT_MEDIUM : EFFORT_HIGH;
-}
-
 static void plan_off(const struct claude_traits *traits, struct claude_plan *p)
 {
     switch (traits->off) {
@@ -82,7 +77,7 @@ struct claude_plan claude_plan_make(const struct chat *c, const struct claude_tr
     if (e == EFFORT_NONE)
         plan_off(traits, &p);
     else if (traits->adaptive && c->thinking == THINKING_BUDGET && e == EFFORT_UNSET)
-        plan_adaptive(traits, effort_of_budget(c->thinking_budget), &p);
+        plan_adaptive(traits, chat_effort_of_budget(c), &p);
     else if (traits->adaptive && (e != EFFORT_UNSET || c->thinking == THINKING_ADAPTIVE))
         plan_adaptive(traits, e, &p);
     else if (c->thinking == THINKING_BUDGET)

@@ -96,17 +96,11 @@ int8_t openai_strictness(const struct chat *chat, const struct openai_traits *t,
 
 /* ---- Reasoning ---- */
 
-/* A budget in words. The bounds are between the budgets that gateways give to the words: 1024, 4096 to 8192, 16 k and more. */
-static enum effort effort_of_budget(int64_t budget)
-{
-    return budget <= 2048 ? EFFORT_LOW : budget <= 12288 ? EFFORT_MEDIUM : EFFORT_HIGH;
-}
-
 enum effort openai_wanted_effort(const struct chat *c)
 {
     if (c->thinking == THINKING_OFF) return EFFORT_NONE;
     if (c->effort != EFFORT_UNSET) return c->effort;
-    return c->thinking == THINKING_BUDGET ? effort_of_budget(c->thinking_budget) : EFFORT_UNSET;
+    return c->thinking == THINKING_BUDGET ? chat_effort_of_budget(c) : EFFORT_UNSET;
 }
 
 enum effort openai_fit_effort(const struct chat *c, const struct openai_traits *t, enum effort e)
