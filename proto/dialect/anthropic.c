@@ -16,6 +16,7 @@ const struct dialect anthropic = {
     .read_answer = anthropic_read_answer,
     .write_answer = anthropic_write_answer,
     .takes_url = takes_url,
+    .no_text_files = true,
     .reader_bytes = sizeof(struct anthropic_reader),
     .writer_bytes = sizeof(struct anthropic_writer),
     .read_event = anthropic_read_event,

@@ -50,6 +50,7 @@ const struct dialect cohere = {
     .read_answer = cohere_read_answer,
     .write_answer = cohere_write_answer,
     .takes_url = takes_url,
+    .no_text_files = true,
     .reader_bytes = sizeof(struct cohere_reader),
     .writer_bytes = sizeof(struct cohere_writer),
     .framing = FRAMING_SSE,

@@ -83,6 +83,7 @@ struct dialect {
     void (*write_answer)(const struct answer *answer, struct buf *out);
 
     bool (*takes_url)(const struct part *p); /* the provider fetches a part by http(s) URL itself; NULL: none */
+    bool no_text_files;                      /* files of text are refused there: they go as text */
 
     /* Streams. st is the dialect's own state, new per attempt: zeroed memory of that size, which begins with a struct
      * stream_reader or stream_writer (chat.h) that is filled in. */

@@ -47,6 +47,7 @@ static enum weir_err translate_request(struct exchange *x, struct str body, stru
     enum weir_err e = x->client->read_request(body, x->arena, &x->chat, ret_why);
     if (e == WEIR_OK && x->call->without_reasoning) drop_reasoning(x->chat, &loss);
     if (e == WEIR_OK) x->chat->stream = x->stream; /* where it stands in the path, the reader cannot know */
+    if (e == WEIR_OK) media_settle(x->chat, x->target, x->arena);
     if (e == WEIR_OK && x->hints.media != NULL)
         e = media_inline(x->chat, x->target, x->hints.bytes_only, x->hints.media, x->arena, &x->media_wanted, ret_why);
     if (x->media_wanted > 0) return e;

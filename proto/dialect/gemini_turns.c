@@ -64,9 +64,10 @@ static void read_text(struct gemini_reading *r, yyjson_val *part, struct str tex
 
 static struct str audio_format(struct str type)
 {
-    struct str word = str_slice(type, sizeof "audio/" - 1, type.n);
+    struct str word = str_split(&type, ';'); /* without rate and codecs */
+    word = str_slice(word, sizeof "audio/" - 1, word.n);
     if (str_is(word, "mpeg") || str_is(word, "mpga")) return STR("mp3");
-    return str_is(word, "x-wav") || str_is(word, "wave") ? STR("wav") : word;
+    return str_is(word, "x-wav") || str_is(word, "wave") || str_is(word, "vnd.wave") ? STR("wav") : word;
 }
 
 static void read_media(struct gemini_reading *r, struct parts *to, yyjson_val *media, bool by_uri)

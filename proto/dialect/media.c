@@ -1,10 +1,11 @@
 #include "proto/dialect/media.h"
 
+#include "proto/base/base64.h"
 #include "proto/dialect/dialect.h"
 
 #include <string.h>
 
-enum { NAME_MOST = 120 };
+enum { NAME_MOST = 120, SIGNATURE_DIGITS = 16, TYPE_MOST = 128 };
 
 const char *media_word(enum part_kind kind)
 {
@@ -68,6 +69,99 @@ const char *media_types(enum part_kind kind)
     return kind == PART_IMAGE   ? "it is no PNG, JPEG, GIF or WebP"
            : kind == PART_AUDIO ? "it is no WAV or MP3"
                                 : "it is no PDF";
+}
+
+/* ---- What the client sent in base64 ---- */
+
+static bool is_white(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static bool is_digit(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+}
+
+static bool is_standard(struct str text)
+{
+    size_t n = text.n;
+    while (n > 0 && text.n - n < 2 && text.p[n - 1] == '=') n--;
+    bool sound = text.n % 4 == 0;
+    for (size_t i = 0; i < n; i++) sound &= is_digit(text.p[i]);
+    return sound;
+}
+
+static struct str standard_base64(struct str text, struct arena *a)
+{
+    if (is_standard(text)) return text;
+    char *to = arena_alloc(a, text.n + 3);
+    size_t n = 0, end = text.n;
+    while (end > 0 && (text.p[end - 1] == '=' || is_white(text.p[end - 1]))) end--;
+    for (size_t i = 0; i < end; i++) {
+        char c = text.p[i] == '-' ? '+' : text.p[i] == '_' ? '/' : text.p[i];
+        if (is_white(c)) continue;
+        if (!is_digit(c)) return text;
+        to[n++] = c;
+    }
+    if (n % 4 == 1) return text;
+    while (n % 4 != 0) to[n++] = '=';
+    return (struct str){to, n};
+}
+
+static struct str plain_type(struct str type, struct arena *a)
+{
+    struct str word = str_trim(str_split(&type, ';'));
+    char *to = arena_alloc(a, TYPE_MOST);
+    if (word.n > TYPE_MOST) return word;
+    for (size_t i = 0; i < word.n; i++)
+        to[i] = word.p[i] >= 'A' && word.p[i] <= 'Z' ? (char)(word.p[i] | 0x20) : word.p[i];
+    word.p = to;
+    return str_is(word, "image/jpg") ? STR("image/jpeg") : word;
+}
+
+static bool is_text(struct str type)
+{
+    return str_starts(type, STR("text/")) || str_is(type, "application/json");
+}
+
+static void as_text(struct part *p, struct arena *a)
+{
+    struct buf bytes = {0};
+    if (base64_decode(p->data, &bytes)) {
+        p->source = SOURCE_TEXT;
+        p->media_type = STR("text/plain");
+        p->data = arena_copy(a, buf_view(&bytes));
+    }
+    buf_fini(&bytes);
+}
+
+static void settle(struct part *p, const struct dialect *target, struct arena *a)
+{
+    struct buf first = {0};
+    p->media_type = plain_type(p->media_type, a);
+    p->data = standard_base64(p->data, a);
+    if (p->kind != PART_AUDIO && base64_decode(str_slice(p->data, 0, SIGNATURE_DIGITS), &first)) {
+        struct str type = media_type_of(p->kind, buf_view(&first));
+        if (type.n > 0) p->media_type = type;
+    }
+    buf_fini(&first);
+    if (p->kind == PART_DOCUMENT && target->no_text_files && is_text(p->media_type)) as_text(p, a);
+}
+
+static void settle_parts(struct parts *parts, const struct dialect *target, struct arena *a)
+{
+    for (struct part *p = parts->first; p != NULL; p = p->next)
+        if (p->kind == PART_TOOL_RESULT)
+            settle_parts(&p->content, target, a);
+        else if (p->source == SOURCE_BASE64 &&
+                 (p->kind == PART_IMAGE || p->kind == PART_DOCUMENT || p->kind == PART_AUDIO))
+            settle(p, target, a);
+}
+
+void media_settle(struct chat *chat, const struct dialect *target, struct arena *a)
+{
+    for (struct message *m = chat->messages; m != NULL; m = m->next) settle_parts(&m->parts, target, a);
 }
 
 /* ---- Into the parts ---- */

@@ -30,6 +30,11 @@ struct media_list {
 enum weir_err media_inline(struct chat *chat, const struct dialect *target, bool bytes_only, struct media_list *list,
                            struct arena *a, unsigned *ret_wanted, struct str *ret_why);
 
+/* Media in the request's own base64, as every provider takes it: pictures and PDFs with the type that their first bytes tell (providers
+ * refuse a PNG that is called JPEG), types small and without parameters, base64 of the standard alphabet, padded, without white space.
+ * Text files become text where the target takes no other. What is no base64 stays as it is, for the provider to judge. */
+void media_settle(struct chat *chat, const struct dialect *target, struct arena *a);
+
 /* What bytes are, by how they begin (what a server says of them is not believed); of sound OpenAI's word. Empty: no part of this kind. */
 struct str media_type_of(enum part_kind kind, struct str first_bytes);
 const char *media_types(enum part_kind kind); /* "it is no PNG …": why there is no type */

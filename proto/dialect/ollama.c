@@ -36,6 +36,7 @@ const struct dialect ollama = {
     .write_request = ollama_write_request,
     .read_answer = ollama_read_answer,
     .write_answer = ollama_write_answer,
+    .no_text_files = true,
     .reader_bytes = sizeof(struct ollama_reader),
     .writer_bytes = sizeof(struct ollama_writer),
     .framing = FRAMING_NDJSON,

@@ -125,6 +125,58 @@ static void parts_get_their_bytes(void **state)
     arena_fini(&a);
 }
 
+/* The first part of a user's message, settled for a target. */
+static const struct part *settled(enum part_kind kind, const char *type, const char *data, enum dialect_id target,
+                                  struct arena *a)
+{
+    struct chat *chat =
+        read("{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image\","
+             "\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"\"}}]}]}",
+             a);
+    struct part *p = chat->messages->parts.first;
+    p->kind = kind;
+    p->media_type = str_of(type);
+    p->data = str_of(data);
+    media_settle(chat, dialect_of(target), a);
+    return p;
+}
+
+static void base64_is_brought_into_one_form(void **state)
+{
+    static const struct {
+        enum part_kind kind;
+        const char *type, *data, *type_out, *data_out;
+    } rows[] = {
+        {PART_IMAGE, "image/png", "QUJD", "image/png", "QUJD"},
+        {PART_IMAGE, "IMAGE/JPG ; q=1", "QUI", "image/jpeg", "QUI="},
+        {PART_IMAGE, "image/png", "/9j/4AAQ", "image/jpeg", "/9j/4AAQ"},
+        {PART_IMAGE, "image/png", "_9j_4AAQ", "image/jpeg", "/9j/4AAQ"},
+        {PART_IMAGE, "image/png", " QU\r\nI=\n", "image/png", "QUI="},
+        {PART_IMAGE, "image/png", "Q", "image/png", "Q"},
+        {PART_IMAGE, "image/png", "QU*D", "image/png", "QU*D"},
+        {PART_IMAGE, "image/png", "Q===", "image/png", "Q==="},
+        {PART_IMAGE, "image/png", "====", "image/png", ""},
+        {PART_IMAGE, "image/png", "", "image/png", ""},
+        {PART_DOCUMENT, "application/x-pdf", "JVBERi0x", "application/pdf", "JVBERi0x"},
+        {PART_AUDIO, "wav", "/+MYxAAA", "wav", "/+MYxAAA"}, /* sound without a header may begin with anything */
+    };
+    struct arena a;
+    (void)state;
+    arena_init(&a, 4096);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct part *p = settled(rows[i].kind, rows[i].type, rows[i].data, DIALECT_CONVERSE, &a);
+        assert_str(p->media_type, rows[i].type_out);
+        assert_str(p->data, rows[i].data_out);
+        assert_int_equal(p->source, SOURCE_BASE64);
+    }
+    assert_int_equal(settled(PART_DOCUMENT, "text/csv", "YSxi", DIALECT_CONVERSE, &a)->source, SOURCE_BASE64);
+    const struct part *text = settled(PART_DOCUMENT, "text/csv", "YSxi", DIALECT_ANTHROPIC, &a);
+    assert_int_equal(text->source, SOURCE_TEXT);
+    assert_str(text->data, "a,b");
+    assert_int_equal(settled(PART_DOCUMENT, "text/csv", "Y*xi", DIALECT_ANTHROPIC, &a)->source, SOURCE_BASE64);
+    arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +184,7 @@ int main(void)
         cmocka_unit_test(urls_are_split),
         cmocka_unit_test(metadata_addresses_are_link_local_in_every_form),
         cmocka_unit_test(parts_get_their_bytes),
+        cmocka_unit_test(base64_is_brought_into_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
