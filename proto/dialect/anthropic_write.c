@@ -5,6 +5,7 @@
 #include "proto/dialect/anthropic_turns.h"
 #include "proto/dialect/claude_plan.h"
 #include "proto/dialect/schema.h"
+#include "proto/dialect/stop_cut.h"
 #include "proto/dialect/turns.h"
 
 static void key(struct anthropic_writing *w, const char *name)
@@ -129,12 +130,15 @@ static void write_sampling(struct anthropic_writing *w, const struct claude_plan
     if (!takes && c->top_k.n > 0) loss_addz(w->loss, "top_k");
 }
 
+/* Blank ones are refused there: they are looked for here, in the answer. */
 static void write_stop(struct anthropic_writing *w)
 {
-    bool first = true;
+    bool first = true, has_blank = false;
+    for (const struct name *s = w->chat->stop.first; s != NULL; s = s->next) has_blank |= str_is_blank(s->text);
+    bool cut = has_blank && stop_cut_ask(w->chat);
     for (const struct name *s = w->chat->stop.first; s != NULL; s = s->next) {
-        if (str_is_blank(s->text)) { /* refused there */
-            loss_addz(w->loss, "stop");
+        if (str_is_blank(s->text)) {
+            if (!cut) loss_addz(w->loss, "stop");
             continue;
         }
         buf_add(w->out, first ? STR(",\"stop_sequences\":[") : STR(","));

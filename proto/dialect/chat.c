@@ -158,6 +158,25 @@ struct str chat_fit_tool_name(struct str name, struct arena *a)
     return arena_printf(a, "%.*s_%08x", (int)n, sent, hash(name));
 }
 
+static bool is_nine(struct str id)
+{
+    for (size_t i = 0; i < id.n; i++) {
+        char c = id.p[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9')) return false;
+    }
+    return id.n == 9;
+}
+
+struct str chat_nine_id(struct str id, struct arena *a)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    char nine[9];
+    if (is_nine(id)) return id;
+    uint64_t h = str_hash(STR_HASH, id);
+    for (size_t i = 0; i < sizeof nine; i++, h /= sizeof letters - 1) nine[i] = letters[h % (sizeof letters - 1)];
+    return arena_copy(a, (struct str){nine, sizeof nine});
+}
+
 void chat_write_temperature(const struct chat *chat, struct buf *out)
 {
     char text[32];

@@ -298,6 +298,8 @@ struct str chat_tool_name(const struct chat *chat, struct str name, struct str *
 void chat_write_temperature(const struct chat *chat, struct buf *out);
 /* A tool's name in 1 to 64 of [A-Za-z0-9_-], as most APIs want it; two names that were told apart still are. */
 struct str chat_fit_tool_name(struct str name, struct arena *a);
+struct str chat_nine_id(struct str id,
+                        struct arena *a); /* of a call, as Mistral wants it; the same id, the same nine */
 
 /* The first demand is what the refusal names: fills the text and returns WEIR_UNSUPPORTED; WEIR_OK without demands. */
 enum weir_err chat_refuse_demands(const struct chat *chat, const char *target, struct arena *a, struct str *ret_why);

@@ -8,7 +8,7 @@
 #include "proto/dialect/mark.h"
 #include "proto/dialect/turns.h"
 
-enum { ID_MOST = 64, DOCUMENT_NAME_MOST = 190 };
+enum { DOCUMENT_NAME_MOST = 190 };
 
 static enum weir_err refuse(struct converse_writing *w, const char *what)
 {
@@ -50,7 +50,8 @@ void converse_write_cache(struct converse_writing *w, enum cache_mark mark)
 /* [a-zA-Z0-9_-]{1,64}; the same id gives the same result, so calls and results still meet. */
 static void write_id(struct converse_writing *w, struct str id)
 {
-    buf_add_json_str(w->out, chat_fit_tool_name(id, w->arena));
+    struct str sent = w->traits.nine_ids ? chat_nine_id(id, w->arena) : chat_fit_tool_name(id, w->arena);
+    buf_add_json_str(w->out, sent);
 }
 
 static void write_text(struct converse_writing *w, struct str text)

@@ -4,9 +4,12 @@
 
 #include "proto/dialect/claude_plan.h"
 #include "proto/dialect/schema.h"
+#include "proto/dialect/stop_cut.h"
 #include "proto/dialect/turns.h"
 
-enum { LOST_TOOLS_MOST = 16 };
+#include <limits.h>
+
+enum { LOST_TOOLS_MOST = 16, STOPS_MOST = 4 };
 
 static void key(struct converse_writing *w, const char *name)
 {
@@ -33,24 +36,29 @@ static void close_object(struct converse_writing *w, size_t before)
 
 /* ---- inferenceConfig ---- */
 
+/* Blank ones are refused there, and all but Claude take few: what cannot be sent is looked for here, in the answer. */
 static void write_stop(struct converse_writing *w)
 {
-    bool first = true;
+    bool claude = w->traits.family == CONVERSE_CLAUDE, has_blank = false;
+    unsigned sent = 0, most = claude ? UINT_MAX : STOPS_MOST;
+    for (const struct name *s = w->chat->stop.first; s != NULL; s = s->next) has_blank |= str_is_blank(s->text);
+    bool cut = (has_blank || w->chat->stop.n > most) && stop_cut_ask(w->chat);
     for (const struct name *s = w->chat->stop.first; s != NULL; s = s->next) {
-        if (str_is_blank(s->text)) { /* refused there */
-            loss_addz(w->loss, "stop");
+        if (str_is_blank(s->text)) {
+            if (!cut) loss_addz(w->loss, "stop");
             continue;
         }
-        if (first) {
+        if (cut && sent == most) break;
+        if (sent == 0) {
             key(w, "stopSequences");
             buf_addc(w->out, '[');
         } else {
             buf_addc(w->out, ',');
         }
         buf_add_json_str(w->out, s->text);
-        first = false;
+        sent++;
     }
-    if (!first) buf_addc(w->out, ']');
+    if (sent > 0) buf_addc(w->out, ']');
 }
 
 static bool takes_sampling(const struct converse_writing *w, const struct claude_plan *p)

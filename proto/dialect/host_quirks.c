@@ -126,28 +126,12 @@ static struct str fit_temperature(struct fitting *f, struct str value)
 
 /* ---- Messages ---- */
 
-static bool is_nine(struct str id)
-{
-    for (size_t i = 0; i < id.n; i++) {
-        char c = id.p[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9')) return false;
-    }
-    return id.n == 9;
-}
-
 /* Calls of another host keep their pairing: the same id is the same nine characters each time. */
 static void add_id(struct fitting *f, struct str id)
 {
-    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    char nine[9];
-    if (!f->q->nine_ids || is_nine(id)) {
-        buf_add_json_str(f->out, id);
-        return;
-    }
-    uint64_t h = str_hash(STR_HASH, id);
-    for (size_t i = 0; i < sizeof nine; i++, h /= sizeof letters - 1) nine[i] = letters[h % (sizeof letters - 1)];
-    buf_add_json_str(f->out, (struct str){nine, sizeof nine});
-    f->changed = true;
+    struct str sent = f->q->nine_ids ? chat_nine_id(id, f->arena) : id;
+    buf_add_json_str(f->out, sent);
+    f->changed |= !str_eq(sent, id);
 }
 
 static void emit_call(struct fitting *f, yyjson_val *call)

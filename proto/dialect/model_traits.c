@@ -177,5 +177,6 @@ struct converse_traits converse_traits_of(struct str model)
                   : str_icontains(model, STR("gpt-oss")) ? CONVERSE_GPT_OSS
                                                          : CONVERSE_OTHER,
         .cache_points = claude || nova,
+        .nine_ids = str_icontains(model, STR("mistral")) || str_icontains(model, STR("pixtral")),
     };
 }

@@ -64,6 +64,7 @@ enum converse_family { CONVERSE_OTHER, CONVERSE_CLAUDE, CONVERSE_NOVA, CONVERSE_
 struct converse_traits {
     enum converse_family family;
     bool cache_points;
+    bool nine_ids; /* a call's id is nine letters and digits */
 };
 
 struct converse_traits converse_traits_of(struct str model);
