@@ -92,6 +92,7 @@ static enum weir_err on_thinking(struct anthropic_reading *r, yyjson_val *v)
         c->thinking = THINKING_ADAPTIVE;
     } else if (str_is(type, "enabled")) {
         c->thinking = THINKING_BUDGET;
+        c->budget_is_part = true;
         c->thinking_budget = budget > 0 ? budget : 1024;
     } else {
         return bad(r, "thinking.type must be adaptive, enabled, disabled or between_tools");

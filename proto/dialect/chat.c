@@ -283,7 +283,7 @@ const char *effort_word(enum effort e)
 enum effort chat_effort_of_budget(const struct chat *c)
 {
     int64_t budget = c->thinking_budget,
-            part = c->max_output > 0 && budget > 0 ? budget / ((c->max_output + 99) / 100) : 0;
+            part = c->budget_is_part && c->max_output > 0 && budget > 0 ? budget / ((c->max_output + 99) / 100) : 0;
     if (budget > 12288 || part >= 65) return EFFORT_HIGH;
     return budget > 2048 || part >= 35 ? EFFORT_MEDIUM : EFFORT_LOW;
 }

@@ -151,6 +151,7 @@ struct chat {
     enum effort effort;
     enum thinking thinking;
     int64_t thinking_budget;
+    bool budget_is_part; /* it counts within max_output, as Claude's does */
     int8_t thinking_shown; /* Anthropic `display`: 1 summarized, 0 omitted, -1 not said */
 
     bool stream;
@@ -318,8 +319,8 @@ struct str parts_join_text(const struct parts *parts, struct arena *a);
 enum effort effort_of_word(struct str word); /* EFFORT_UNSET: no such word */
 const char *effort_word(enum effort e);
 /* A budget of thinking in words. By its size the bounds are between the budgets that gateways give to the words (1024, 4096 to 8192,
- * 16 k and more); by its part of the answer's limit, between the parts that writers give to them (20, 50, 80 of a hundred): the higher one,
- * so that a word that became a budget becomes that word again. */
+ * 16 k and more); where it is a part of the answer's limit, between the parts that writers give to them (20, 50, 80 of a hundred): the higher
+ * one, so that a word that became a budget becomes that word again. */
 enum effort chat_effort_of_budget(const struct chat *c);
 
 /* "data:image/png;base64,AAAA": true and its pieces. */

@@ -130,6 +130,7 @@ static enum weir_err read_thinking(struct converse_reading *r, yyjson_val *v)
         c->effort = effort_of_word(effort);
     } else if (str_is(type, "enabled")) {
         c->thinking = THINKING_BUDGET;
+        c->budget_is_part = true;
         c->thinking_budget = budget > 0 ? budget : 1024;
     } else {
         return bad(r, "additionalModelRequestFields: thinking.type must be adaptive, enabled or disabled");

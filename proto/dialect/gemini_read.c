@@ -221,16 +221,16 @@ static enum weir_err on_tool_config(struct gemini_reading *r, yyjson_val *v)
         return bad(r, "allowedFunctionNames has too many entries");
     yyjson_arr_foreach(gemini_get(calling, "allowedFunctionNames"), i, n, name)
         name_add(&c->allowed_tools, r->arena, tree_str(name));
-    if (str_iis(mode, "ANY"))
-        c->tool_choice = c->allowed_tools.n == 1 ? TOOLS_ONE : TOOLS_REQUIRED;
+    if (str_iis(mode, "ANY") && c->allowed_tools.n == 1) {
+        c->tool_choice = TOOLS_ONE;
+        c->tool_choice_name = c->allowed_tools.first->text;
+        c->allowed_tools = (struct names){0};
+    } else if (str_iis(mode, "ANY"))
+        c->tool_choice = TOOLS_REQUIRED;
     else if (str_iis(mode, "NONE"))
         c->tool_choice = TOOLS_NONE;
     else if (str_iis(mode, "AUTO") || str_iis(mode, "VALIDATED"))
         c->tool_choice = TOOLS_AUTO;
-    if (c->tool_choice == TOOLS_ONE) {
-        c->tool_choice_name = c->allowed_tools.first->text;
-        c->allowed_tools = (struct names){0};
-    }
     if (gemini_get(v, "retrievalConfig") != NULL) chat_hint(c, r->arena, STR("toolConfig.retrievalConfig"));
     return WEIR_OK;
 }
