@@ -151,7 +151,7 @@ struct chat {
     enum effort effort;
     enum thinking thinking;
     int64_t thinking_budget;
-    bool budget_is_part; /* it counts within max_output, as Claude's does */
+    bool budget_is_part;   /* it counts within max_output, as Claude's does */
     int8_t thinking_shown; /* Anthropic `display`: 1 summarized, 0 omitted, -1 not said */
 
     bool stream;
